@@ -1,0 +1,74 @@
+//! What the person who runs a playbook may choose: the flags of `ansible-playbook`, resolved.
+
+use std::path::PathBuf;
+
+use jinja::Value;
+use model::Secret;
+
+/// The choices of a run. `Default` is a run without any flag.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// `--check`.
+    pub check: bool,
+    /// `--diff`.
+    pub diff: bool,
+    /// `--limit`.
+    pub limit: Option<String>,
+    /// `--tags`; empty means `all`.
+    pub tags: Vec<String>,
+    /// `--skip-tags`.
+    pub skip_tags: Vec<String>,
+    /// `--extra-vars`, in the order given, parsed.
+    pub extra_vars: Vec<(String, Value)>,
+    /// `--forks`: the most hosts that a task runs on at once. `None`: all of them.
+    pub forks: Option<usize>,
+    /// `--force-handlers`.
+    pub force_handlers: bool,
+    /// `--start-at-task`.
+    pub start_at_task: Option<String>,
+    /// `-v` count.
+    pub verbosity: u8,
+    /// Gather facts where a play does not say (`gathering = implicit`).
+    pub gather_facts: Gathering,
+    /// Defaults for connections and privileges, below what plays and variables say.
+    pub defaults: Defaults,
+}
+
+/// The `gathering` setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Gathering {
+    /// Each play gathers unless it says no.
+    #[default]
+    Implicit,
+    /// No play gathers unless it says yes.
+    Explicit,
+    /// Each play gathers for hosts whose facts are not known.
+    Smart,
+}
+
+/// Command line and configuration defaults; a play's keywords and a host's variables override them.
+#[derive(Debug, Clone, Default)]
+pub struct Defaults {
+    /// `--connection`.
+    pub connection: Option<String>,
+    /// `--user`.
+    pub remote_user: Option<String>,
+    /// `--private-key`.
+    pub private_key: Option<PathBuf>,
+    /// `--ask-pass`.
+    pub password: Option<Secret<String>>,
+    /// `--timeout`, in seconds.
+    pub timeout: Option<u64>,
+    /// `--ssh-common-args` and `--ssh-extra-args`.
+    pub ssh_args: String,
+    /// `host_key_checking = False` turns it off.
+    pub no_host_key_checking: bool,
+    /// `--become`.
+    pub r#become: bool,
+    /// `--become-user`.
+    pub become_user: Option<String>,
+    /// `--become-method`.
+    pub become_method: Option<String>,
+    /// `--ask-become-pass`.
+    pub become_password: Option<Secret<String>>,
+}
