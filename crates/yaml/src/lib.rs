@@ -1,1 +1,12 @@
-//! Placeholder.
+//! YAML 1.1 exactly as PyYAML and Ansible read and write it, with a place for every value.
+//!
+//! Also the vocabulary of places and messages ([`SourceFile`], [`Span`], [`Diagnostic`]) for everything that reads the
+//! language. Knows nothing of templates, playbooks or files on disk.
+
+mod diagnostic;
+mod node;
+mod source;
+
+pub use diagnostic::{Diagnostic, Result, Severity, Style};
+pub use node::{Node, NodeValue, StrStyle, Tag};
+pub use source::{SourceFile, Span};

@@ -1,0 +1,220 @@
+//! What is wrong, where, and what to do about it: the error type of the whole language side.
+//!
+//! Knows how to draw itself; does not know who reads it (terminal, log or JSON).
+
+use crate::Span;
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use std::fmt;
+use std::ops::Range;
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// The work cannot go on.
+    Error,
+    /// The work goes on; a person should look.
+    Warning,
+}
+
+/// Whether a rendered diagnostic carries terminal colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// Text only.
+    Plain,
+    /// ANSI colours.
+    Colour,
+}
+
+/// An error or warning with the place it is about, other places that matter, notes and hints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic(Box<Content>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Content {
+    severity: Severity,
+    message: String,
+    span: Option<Span>,
+    label: Option<String>,
+    others: Vec<(Span, String)>,
+    notes: Vec<String>,
+    hints: Vec<String>,
+}
+
+/// The result of anything that reads the language.
+pub type Result<T, E = Diagnostic> = std::result::Result<T, E>;
+
+impl Diagnostic {
+    /// An error. The message starts in lower case and has no full stop.
+    pub fn error(message: impl Into<String>) -> Self {
+        Self::with_severity(Severity::Error, message.into())
+    }
+
+    /// A warning.
+    pub fn warning(message: impl Into<String>) -> Self {
+        Self::with_severity(Severity::Warning, message.into())
+    }
+
+    fn with_severity(severity: Severity, message: String) -> Self {
+        Self(Box::new(Content {
+            severity,
+            message,
+            span: None,
+            label: None,
+            others: Vec::new(),
+            notes: Vec::new(),
+            hints: Vec::new(),
+        }))
+    }
+
+    /// The place that it is about.
+    pub fn at(mut self, span: &Span) -> Self {
+        self.0.span = Some(span.clone());
+        self
+    }
+
+    /// The same, unless a place nearer to the cause is already known.
+    pub fn or_at(self, span: &Span) -> Self {
+        if self.0.span.is_some() { self } else { self.at(span) }
+    }
+
+    /// A few words beside the carets.
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.0.label = Some(label.into());
+        self
+    }
+
+    /// Another place that matters, with a few words on why.
+    pub fn also(mut self, span: &Span, label: impl Into<String>) -> Self {
+        self.0.others.push((span.clone(), label.into()));
+        self
+    }
+
+    /// A fact that helps to understand.
+    pub fn note(mut self, note: impl Into<String>) -> Self {
+        self.0.notes.push(note.into());
+        self
+    }
+
+    /// Something to try.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hints.push(hint.into());
+        self
+    }
+
+    /// What is wrong, in one line, without the place.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The place that it is about.
+    pub fn span(&self) -> Option<&Span> {
+        self.0.span.as_ref()
+    }
+
+    /// How bad it is.
+    pub fn severity(&self) -> Severity {
+        self.0.severity
+    }
+
+    /// Things to try.
+    pub fn hints(&self) -> &[String] {
+        &self.0.hints
+    }
+
+    /// Facts that help to understand.
+    pub fn notes(&self) -> &[String] {
+        &self.0.notes
+    }
+
+    /// The full report: message, excerpts with carets, notes and hints. Ends without a newline.
+    pub fn render(&self, style: Style) -> String {
+        let Content { severity, message, span, label, others, notes, hints } = &*self.0;
+        let level = match severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let mut group = Group::with_title(level.primary_title(message.as_str()));
+        if let Some(span) = span {
+            let excerpt = Excerpt::around(span);
+            let mut primary = AnnotationKind::Primary.span(excerpt.range.clone());
+            if let Some(label) = label {
+                primary = primary.label(label.as_str());
+            }
+            group = group.element(excerpt.snippet(span).annotation(primary));
+        }
+        for (span, label) in others {
+            let excerpt = Excerpt::around(span);
+            let annotation = AnnotationKind::Context.span(excerpt.range.clone());
+            group =
+                group.element(excerpt.snippet(span).annotation(annotation.label(label.as_str())));
+        }
+        for note in notes {
+            group = group.element(Level::NOTE.message(note.as_str()));
+        }
+        for hint in hints {
+            group = group.element(Level::HELP.with_name("hint").message(hint.as_str()));
+        }
+        let renderer = match style {
+            Style::Plain => Renderer::plain(),
+            Style::Colour => Renderer::styled(),
+        };
+        renderer.render(&[group])
+    }
+}
+
+/// One line: the place and the message.
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.span {
+            Some(span) => write!(f, "{span}: {}", self.0.message),
+            None => f.write_str(&self.0.message),
+        }
+    }
+}
+
+impl std::error::Error for Diagnostic {}
+
+/// The lines that are shown: a window, because the renderer would walk through the whole of a large file.
+struct Excerpt<'a> {
+    text: &'a str,
+    first_line: usize,
+    /// What is underlined, in bytes of `text`; it ends with its first line at the latest.
+    range: Range<usize>,
+}
+
+/// Lines of context before and after the place.
+const CONTEXT: usize = 2;
+
+impl<'a> Excerpt<'a> {
+    fn around(span: &'a Span) -> Self {
+        let text: &str = &span.file.text;
+        let start = text.floor_char_boundary(span.start as usize);
+        let mut first_line = span.line as usize;
+        let mut from = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+        for _ in 0..CONTEXT {
+            if from == 0 {
+                break;
+            }
+            from = text[..from - 1].rfind('\n').map_or(0, |newline| newline + 1);
+            first_line -= 1;
+        }
+        let line_end = text[start..].find('\n').map_or(text.len(), |newline| start + newline);
+        let mut to = line_end;
+        for _ in 0..CONTEXT {
+            if to == text.len() {
+                break;
+            }
+            to = text[to + 1..].find('\n').map_or(text.len(), |newline| to + 1 + newline);
+        }
+        let end = text.floor_char_boundary(span.end as usize).clamp(start, line_end);
+        let end = start + text[start..end].trim_end().len();
+        Self { text: &text[from..to], first_line, range: start - from..end - from }
+    }
+
+    fn snippet<T: Clone>(&self, span: &Span) -> Snippet<'a, T> {
+        Snippet::source(self.text)
+            .line_start(self.first_line)
+            .path(span.file.path.to_string_lossy().into_owned())
+            .fold(false)
+    }
+}

@@ -1,0 +1,102 @@
+//! A file's text in memory and places within it. Knows nothing of YAML: templates and inventories have places too.
+
+use crate::Diagnostic;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A file as it was read: its name for messages, and its text.
+#[derive(PartialEq, Eq)]
+pub struct SourceFile {
+    /// The name that messages show.
+    pub path: PathBuf,
+    /// The text, without a byte-order mark.
+    pub text: Arc<str>,
+}
+
+impl SourceFile {
+    /// A source whose text is already known to be text. A byte-order mark is taken off.
+    pub fn new(path: impl Into<PathBuf>, text: impl AsRef<str>) -> Arc<Self> {
+        let text = text.as_ref();
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        Arc::new(Self { path: path.into(), text: text.into() })
+    }
+
+    /// A source from a file's bytes: an error that names the byte if they are not UTF-8.
+    pub fn from_bytes(path: impl Into<PathBuf>, bytes: &[u8]) -> Result<Arc<Self>, Diagnostic> {
+        let path = path.into();
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(Self::new(path, text)),
+            Err(error) => {
+                let offset = error.valid_up_to();
+                let line = bytes[..offset].split(|byte| *byte == b'\n').count();
+                Err(Diagnostic::error(format!(
+                    "{} is not UTF-8 text: byte 0x{:02x} at offset {offset}, line {line}",
+                    path.display(),
+                    bytes[offset],
+                ))
+                .hint("save the file as UTF-8"))
+            }
+        }
+    }
+
+    /// The place of a range of bytes. Offsets past the end or inside a character are moved back to a character's start.
+    pub fn span(self: &Arc<Self>, start: usize, end: usize) -> Span {
+        let start = self.text.floor_char_boundary(start);
+        let end = self.text.floor_char_boundary(end).max(start);
+        let before = &self.text[..start];
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Span {
+            file: Arc::clone(self),
+            start: start as u32,
+            end: end as u32,
+            line: before.bytes().filter(|byte| *byte == b'\n').count() as u32 + 1,
+            column: before[line_start..].chars().count() as u32 + 1,
+        }
+    }
+}
+
+impl fmt::Debug for SourceFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SourceFile({}, {} bytes)", self.path.display(), self.text.len())
+    }
+}
+
+/// A place in a source file. Cheap to clone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Span {
+    /// The file.
+    pub file: Arc<SourceFile>,
+    /// The byte at which it begins.
+    pub start: u32,
+    /// The byte after its last.
+    pub end: u32,
+    /// The line on which it begins, counted from 1.
+    pub line: u32,
+    /// The character at which it begins in its line, counted from 1.
+    pub column: u32,
+}
+
+impl Span {
+    /// The file's name.
+    pub fn path(&self) -> &Path {
+        &self.file.path
+    }
+
+    /// The text at this place.
+    pub fn text(&self) -> &str {
+        self.file.text.get(self.start as usize..self.end as usize).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file.path.display(), self.line, self.column)
+    }
+}
+
+impl fmt::Debug for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
