@@ -1,1 +1,5 @@
-//! Placeholder.
+//! What the whole-system tests share: a fleet of booted Debian hosts, the programs under test, a file server.
+
+pub mod fleet;
+pub mod programs;
+pub mod webserver;

@@ -1,2 +1,42 @@
-//! Placeholder.
-fn main() {}
+//! Chores: what CI runs, and a fleet to play with. `cargo xtask --help`.
+#![expect(clippy::print_stdout, reason = "a tool for people at a terminal")]
+
+mod ci;
+mod fleet;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "Chores of the Muster workspace", disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Check formatting, lints, licences, then run all tests, as CI does
+    Ci,
+    /// Boot Debian hosts to play with
+    Fleet {
+        #[command(subcommand)]
+        what: FleetChore,
+    },
+}
+
+#[derive(Subcommand)]
+enum FleetChore {
+    /// Boot N hosts, print an inventory for them, and keep them until Ctrl-C
+    Up {
+        /// How many hosts
+        #[arg(default_value_t = 3)]
+        count: usize,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().chore {
+        Chore::Ci => ci::run(),
+        Chore::Fleet { what: FleetChore::Up { count } } => fleet::up(count),
+    }
+}
