@@ -175,6 +175,9 @@ pub struct HostResult {
     pub rescued: bool,
     /// The task is `no_log`.
     pub no_log: bool,
+    /// An error in the content that made it fail: message, place, excerpt and hint, as shown to people.
+    #[serde(default)]
+    pub diagnostic: Option<String>,
     /// `debug` and its like: the result is shown whole whatever the verbosity.
     pub verbose_always: bool,
     /// Where the task stands.
