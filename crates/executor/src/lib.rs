@@ -1,1 +1,29 @@
-//! Placeholder.
+//! Carries out steps on this machine: one after the other, each with a deadline, live output and the right user.
+//!
+//! Shared by the agent and by the in-process link. It is blocking code: callers put it on a blocking thread. It knows
+//! nothing of the network protocol, of the ledger, or of what a playbook is.
+//!
+//! Reading order: [`Executor`] → `attempt` (a step in this process) → `escalation` (which way to another user) →
+//! `workers` (a process for each other user) → `worker` (the other end of it).
+
+mod attempt;
+mod cancel;
+mod conversation;
+mod escalation;
+mod executor;
+mod frame;
+mod launch;
+mod live;
+mod program;
+mod remote_blobs;
+mod worker;
+mod workers;
+
+#[cfg(test)]
+mod tests;
+
+pub use attempt::{Context, Runner};
+pub use cancel::Cancel;
+pub use executor::{Executor, goes_on_after};
+pub use program::Program;
+pub use worker::worker_main;

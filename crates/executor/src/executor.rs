@@ -1,0 +1,105 @@
+//! The executor: steps in order, each as the right user.
+
+use std::sync::Arc;
+
+use model::{DeployPlan, Outcome, Step, StepReport, Verdict};
+use nix::unistd::Uid;
+use system::BlobSource;
+
+use crate::attempt::{Context, Runner, attempt};
+use crate::escalation::{self, Way};
+use crate::workers::Workers;
+use crate::{Cancel, Program};
+
+/// Carries out steps on this machine. One for the life of a program: its become workers are kept between plans.
+pub struct Executor {
+    runner: Arc<Runner>,
+    workers: Workers,
+}
+
+impl Default for Executor {
+    fn default() -> Self {
+        Self::new(Program::default())
+    }
+}
+
+impl Executor {
+    /// An executor whose become workers are this program.
+    pub fn new(program: Program) -> Self {
+        Self::with_runner(program, modules_runner())
+    }
+
+    /// An executor that does something else than modules; its workers are programs that do the same.
+    pub(crate) fn with_runner(program: Program, runner: Arc<Runner>) -> Self {
+        Self { runner, workers: Workers::new(program) }
+    }
+
+    /// Carries out a plan: steps in order, to the first that does not go well unless the plan says to keep going.
+    /// After a cancellation no further step begins.
+    pub fn run_plan(
+        &self,
+        plan: &DeployPlan,
+        blobs: &Arc<dyn BlobSource>,
+        cancel: &Cancel,
+        report: &dyn Fn(StepReport),
+    ) {
+        for step in &plan.steps {
+            if cancel.is_cancelled() {
+                return;
+            }
+            report(StepReport::Started(step.id));
+            let outcome = self.run_step(step, blobs, cancel, report);
+            let goes_on = goes_on_after(plan, &outcome);
+            report(StepReport::Finished { step: step.id, outcome: Box::new(outcome) });
+            if !goes_on {
+                return;
+            }
+        }
+    }
+
+    /// Carries out one step; of its reports only the output goes to `report`.
+    pub fn run_step(
+        &self,
+        step: &Step,
+        blobs: &Arc<dyn BlobSource>,
+        cancel: &Cancel,
+        report: &dyn Fn(StepReport),
+    ) -> Outcome {
+        let output = |stream, bytes| {
+            if !step.no_log {
+                report(StepReport::Output { step: step.id, stream, bytes });
+            }
+        };
+        let Some(request) = &step.run_as else {
+            return attempt(&self.runner, step, blobs, cancel, &output);
+        };
+        match escalation::way(request, Uid::effective(), escalation::look_up) {
+            Ok(Way::Here) => attempt(&self.runner, step, blobs, cancel, &output),
+            Ok(way) => self.workers.run(&way, request, step, blobs, cancel, &output),
+            Err(message) => Outcome::failed(message),
+        }
+    }
+
+    /// Ends the become workers that have nothing to do; for a resident agent that idles.
+    pub fn release_workers(&self) {
+        self.workers.release();
+    }
+}
+
+/// Whether the next step of the plan begins after this outcome.
+pub fn goes_on_after(plan: &DeployPlan, outcome: &Outcome) -> bool {
+    match outcome.verdict {
+        Verdict::Ok | Verdict::Changed | Verdict::Skipped { .. } => true,
+        Verdict::Failed { .. } => plan.keep_going,
+        // Nobody knows in what state the host is: going on is for people to decide.
+        Verdict::Unknown { .. } => false,
+    }
+}
+
+/// What carries out a step in this process: the module table, behind the real door.
+pub(crate) fn modules_runner() -> Arc<Runner> {
+    Arc::new(|step: &Step, context: &Context| {
+        let _ = (step, context.deadline);
+        Outcome::failed("no modules yet")
+    })
+}
