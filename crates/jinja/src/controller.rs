@@ -1,0 +1,124 @@
+//! What templates may ask of the machine they are evaluated on: the controller, never a managed host.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Which directories a file is searched in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SearchKind {
+    /// `files/` of the role and beside the playbook.
+    Files,
+    /// `templates/`.
+    Templates,
+    /// `vars/`.
+    Vars,
+}
+
+impl SearchKind {
+    /// The directory's name.
+    pub fn directory(self) -> &'static str {
+        match self {
+            Self::Files => "files",
+            Self::Templates => "templates",
+            Self::Vars => "vars",
+        }
+    }
+}
+
+/// What a command of the lookup `pipe` or `lines` gave.
+#[derive(Debug, Clone)]
+pub struct CommandResult {
+    /// The exit code; negative for a signal.
+    pub code: i32,
+    /// Standard output.
+    pub stdout: Vec<u8>,
+    /// Standard error.
+    pub stderr: Vec<u8>,
+}
+
+/// The controller's files, environment and commands, as lookups and file tests need them.
+pub trait Controller: Send + Sync {
+    /// The directories in which relative names are searched, nearest first (the role, the task file, the playbook).
+    fn search_path(&self) -> Vec<PathBuf>;
+
+    /// The content of a file; the engine decrypts vault files here.
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        std::fs::read(path)
+    }
+
+    /// Writes a file that only its owner can read (the lookup `password`).
+    fn write_private(&self, path: &Path, content: &[u8]) -> io::Result<()>;
+
+    /// A variable of the environment.
+    fn env(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
+    /// Runs a shell command.
+    fn pipe(&self, command: &str) -> io::Result<CommandResult> {
+        let directory = self.search_path().into_iter().next().filter(|path| path.is_dir());
+        let mut shell = Command::new("/bin/sh");
+        shell.arg("-c").arg(command);
+        if let Some(directory) = directory {
+            shell.current_dir(directory);
+        }
+        let output = shell.output()?;
+        Ok(CommandResult {
+            code: output.status.code().unwrap_or(-1),
+            stdout: output.stdout,
+            stderr: output.stderr,
+        })
+    }
+
+    /// Finds a file: absolute names as they are, others in each directory's `files/` (or `templates/`, `vars/`), then in
+    /// the directory itself.
+    fn find(&self, kind: SearchKind, name: &str) -> Option<PathBuf> {
+        self.candidates(kind, name).into_iter().find(|path| path.exists())
+    }
+
+    /// Every path that [`Controller::find`] would try.
+    fn candidates(&self, kind: SearchKind, name: &str) -> Vec<PathBuf> {
+        let name = expand_home(name, self.env("HOME"));
+        if name.is_absolute() {
+            return vec![name];
+        }
+        let roots = self.search_path();
+        roots
+            .into_iter()
+            .flat_map(|root| [root.join(kind.directory()).join(&name), root.join(&name)])
+            .collect()
+    }
+}
+
+fn expand_home(name: &str, home: Option<String>) -> PathBuf {
+    match (name.strip_prefix("~/"), home) {
+        (Some(rest), Some(home)) => Path::new(&home).join(rest),
+        _ => PathBuf::from(name),
+    }
+}
+
+/// The plain controller: this machine's disk and environment, and a search path.
+#[derive(Debug, Clone, Default)]
+pub struct Disk {
+    /// Where relative names are searched.
+    pub search_path: Vec<PathBuf>,
+}
+
+impl Controller for Disk {
+    fn search_path(&self) -> Vec<PathBuf> {
+        self.search_path.clone()
+    }
+
+    fn write_private(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        use std::io::Write as _;
+        use std::os::unix::fs::OpenOptionsExt as _;
+
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        options.open(path)?.write_all(content)
+    }
+}
