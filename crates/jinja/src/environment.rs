@@ -97,8 +97,7 @@ impl Environment {
         name: &str,
         run: impl Fn(&Scope<'_>, Value, Args) -> Result<Value, Error> + Send + Sync + 'static,
     ) {
-        self.lookups
-            .insert(name.into(), Entry { run: Arc::new(run), traits: Traits::default() });
+        self.lookups.insert(name.into(), Entry { run: Arc::new(run), traits: Traits::default() });
     }
 
     /// Adds or replaces a global variable.
@@ -149,9 +148,10 @@ fn find<'t>(
     name: &str,
     missing: impl FnOnce(Option<String>) -> Error,
 ) -> Result<&'t Entry, Error> {
-    table.get(name).or_else(|| table.get(short(name))).ok_or_else(|| {
-        missing(nearest(short(name), table.keys().map(AsRef::as_ref)))
-    })
+    table
+        .get(name)
+        .or_else(|| table.get(short(name)))
+        .ok_or_else(|| missing(nearest(short(name), table.keys().map(AsRef::as_ref))))
 }
 
 /// The name without ansible-core's own collection.

@@ -11,7 +11,6 @@ mod marks;
 mod object;
 mod text;
 
-
 use std::sync::Arc;
 
 use yaml::Span;
@@ -237,9 +236,9 @@ impl Value {
         let holds_templates = self.marks.has(Marks::TEMPLATE);
         let marks = self.marks.without(Marks::TRUSTED | Marks::TEMPLATE);
         let repr = match self.repr {
-            Repr::List(list) if holds_templates => {
-                Repr::List(list.snapshot().into_iter().map(Self::untrusted).collect::<Vec<_>>().into())
-            }
+            Repr::List(list) if holds_templates => Repr::List(
+                list.snapshot().into_iter().map(Self::untrusted).collect::<Vec<_>>().into(),
+            ),
             Repr::Tuple(tuple) if holds_templates => Repr::Tuple(Arc::new(
                 tuple.iter().cloned().map(Self::untrusted).collect::<Vec<_>>().into(),
             )),

@@ -44,8 +44,12 @@ fn equal(left: &Value, right: &Value, depth: usize) -> bool {
         (Repr::Float(left), Repr::Float(right)) => left == right,
         _ => match (left.as_int(), right.as_int()) {
             (Some(left), Some(right)) => left == right,
-            (Some(int), None) => right.is_float() && int_cmp_float(int, right) == Some(Ordering::Equal),
-            (None, Some(int)) => left.is_float() && int_cmp_float(int, left) == Some(Ordering::Equal),
+            (Some(int), None) => {
+                right.is_float() && int_cmp_float(int, right) == Some(Ordering::Equal)
+            }
+            (None, Some(int)) => {
+                left.is_float() && int_cmp_float(int, left) == Some(Ordering::Equal)
+            }
             (None, None) => false,
         },
     }
