@@ -1,0 +1,130 @@
+//! What a run knows of its hosts: facts, registered results, notifications. Only the director writes it.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use indexmap::IndexMap;
+use jinja::{Map, Value};
+use language::{Layer, Level};
+use model::{Args, HostName};
+
+/// How a host stands in the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It takes part.
+    Alive,
+    /// A task failed and nobody rescued it.
+    Failed,
+    /// It did not answer.
+    Unreachable,
+}
+
+/// What the run knows of one host.
+#[derive(Debug)]
+pub(crate) struct HostState {
+    pub(crate) name: HostName,
+    pub(crate) fate: Fate,
+    /// Variables from the inventory, group_vars and host_vars, highest precedence first.
+    pub(crate) inventory: Vec<Arc<Layer>>,
+    /// `ansible_facts`.
+    pub(crate) facts: Map,
+    /// The facts under their `ansible_` names.
+    pub(crate) fact_vars: Arc<Layer>,
+    /// `include_vars`.
+    pub(crate) included: Arc<Layer>,
+    /// `register` and `set_fact`.
+    pub(crate) set: Arc<Layer>,
+    /// Handlers that will run at the next flush, by their number in the play.
+    pub(crate) notified: BTreeSet<usize>,
+    /// Facts were gathered in this run.
+    pub(crate) gathered: bool,
+}
+
+impl HostState {
+    pub(crate) fn new(name: HostName, inventory: Vec<Arc<Layer>>) -> Self {
+        let empty = |level, what: &str| Arc::new(Layer::new(level, what, IndexMap::new()));
+        Self {
+            name,
+            fate: Fate::Alive,
+            inventory,
+            facts: Map::new(),
+            fact_vars: empty(Level::Facts, "facts"),
+            included: empty(Level::IncludeVars, "include_vars"),
+            set: empty(Level::SetFacts, "set_fact and register"),
+            notified: BTreeSet::new(),
+            gathered: false,
+        }
+    }
+
+    /// Adds facts: what a module returned as `ansible_facts`. Facts are data.
+    pub(crate) fn learn(&mut self, facts: &Args) {
+        let layer = Arc::make_mut(&mut self.fact_vars);
+        for (name, value) in facts {
+            let value = Value::from_json(value.clone());
+            let short = name.strip_prefix("ansible_").unwrap_or(name);
+            self.facts.insert(short.into(), value.clone());
+            let long = if name.starts_with("ansible_") { name.clone() } else { format!("ansible_{name}") };
+            layer.vars.insert(long.into(), value);
+        }
+    }
+
+    /// Sets variables that last for the run.
+    pub(crate) fn set(&mut self, name: &str, value: Value) {
+        Arc::make_mut(&mut self.set).vars.insert(name.into(), value);
+    }
+
+    /// Variables read by `include_vars`.
+    pub(crate) fn include(&mut self, name: &str, value: Value) {
+        Arc::make_mut(&mut self.included).vars.insert(name.into(), value);
+    }
+
+    /// `meta: clear_facts`.
+    pub(crate) fn forget_facts(&mut self) {
+        self.facts.clear();
+        Arc::make_mut(&mut self.fact_vars).vars.clear();
+        self.gathered = false;
+    }
+}
+
+/// All hosts of a run, in the order of the inventory; `add_host` adds more.
+#[derive(Debug, Default)]
+pub(crate) struct Hosts(RwLock<IndexMap<HostName, Arc<RwLock<HostState>>>>);
+
+impl Hosts {
+    /// The state of a host, if the run knows it.
+    pub(crate) fn get(&self, name: &str) -> Option<Arc<RwLock<HostState>>> {
+        read(&self.0).get(&HostName::from(name)).cloned()
+    }
+
+    pub(crate) fn insert(&self, state: HostState) {
+        write(&self.0).insert(state.name.clone(), Arc::new(RwLock::new(state)));
+    }
+
+    pub(crate) fn names(&self) -> Vec<HostName> {
+        read(&self.0).keys().cloned().collect()
+    }
+
+    /// Reads a host's state; the host must be known.
+    pub(crate) fn with<T>(&self, host: &HostName, look: impl FnOnce(&HostState) -> T) -> T {
+        let cell = self.get(host.as_str()).expect("the director made a state for every host of the play");
+        let state = read(&cell);
+        look(&state)
+    }
+
+    /// Changes a host's state; the host must be known. For the director only.
+    pub(crate) fn change<T>(&self, host: &HostName, change: impl FnOnce(&mut HostState) -> T) -> T {
+        let cell = self.get(host.as_str()).expect("the director made a state for every host of the play");
+        let mut state = write(&cell);
+        change(&mut state)
+    }
+}
+
+/// A lock that survives a panic of another holder: the state is replaced whole, never left half-written.
+pub(crate) fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// See [`read`].
+pub(crate) fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,254 @@
+//! From the tree of a play to the nodes that hosts walk: keywords gathered along the way, roles unfolded, handlers numbered.
+//!
+//! Pure: what is decided here depends on the content alone, not on hosts.
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use jinja::Value;
+use language::{Block, Common, Item, Layer, Level, Role, Task, Vars};
+
+use crate::cursor::{BlockNode, Key, Leaf, Node};
+
+/// A task as it is walked, with everything that it inherits.
+#[derive(Debug)]
+pub(crate) struct Planned {
+    pub(crate) task: Arc<Task>,
+    /// The keywords of the task, its blocks, includes, role and play: innermost first.
+    pub(crate) chain: Vec<Arc<Common>>,
+    pub(crate) role: Option<Arc<PlayedRole>>,
+    /// Variables of the task and its blocks, innermost first.
+    pub(crate) vars: Vec<Arc<Layer>>,
+    /// Parameters of roles and includes, innermost first.
+    pub(crate) params: Vec<Arc<Layer>>,
+    /// Its number, for a handler.
+    pub(crate) handler: Option<usize>,
+}
+
+impl Planned {
+    /// The value of a keyword: the innermost one that is written.
+    pub(crate) fn inherited<'a, T>(&'a self, pick: impl Fn(&'a Common) -> Option<&'a T>) -> Option<&'a T> {
+        self.chain.iter().find_map(|common| pick(common))
+    }
+
+    /// The values of a keyword that adds up, outermost first.
+    pub(crate) fn gathered<'a>(
+        &'a self,
+        pick: impl Fn(&'a Common) -> &'a [Value] + 'a,
+    ) -> impl Iterator<Item = &'a Value> {
+        self.chain.iter().rev().flat_map(move |common| pick(common))
+    }
+}
+
+/// A role in use, with its variables as layers.
+#[derive(Debug)]
+pub(crate) struct PlayedRole {
+    pub(crate) role: Arc<Role>,
+    pub(crate) defaults: Arc<Layer>,
+    pub(crate) vars: Arc<Layer>,
+    /// The roles that brought it in, nearest first.
+    pub(crate) parents: Vec<Arc<str>>,
+}
+
+impl PlayedRole {
+    fn new(role: &Arc<Role>, parent: Option<&Self>) -> Self {
+        let layer = |level, what: &str, vars: &Vars| {
+            Arc::new(Layer::new(level, format!("role {} {what}", role.name), vars.clone()))
+        };
+        let parents = parent
+            .map(|parent| std::iter::once(&parent.role.name).chain(&parent.parents).cloned().collect())
+            .unwrap_or_default();
+        Self {
+            role: role.clone(),
+            defaults: layer(Level::RoleDefaults, "defaults", &role.defaults),
+            vars: layer(Level::RoleVars, "vars", &role.vars),
+            parents,
+        }
+    }
+}
+
+/// What the nodes of a list of items inherit.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Context {
+    chain: Vec<Arc<Common>>,
+    role: Option<Arc<PlayedRole>>,
+    vars: Vec<Arc<Layer>>,
+    params: Vec<Arc<Layer>>,
+}
+
+impl Context {
+    /// The context of a play's own tasks. The play's variables have a level of their own and are not in here.
+    pub(crate) fn of_play(common: &Arc<Common>) -> Self {
+        Self { chain: vec![common.clone()], ..Self::default() }
+    }
+
+    /// The context of what a task includes: all that the task itself inherits, `apply`, and the include's own variables.
+    pub(crate) fn of_include(including: &Planned, apply: Option<Arc<Common>>, params: Vars) -> Self {
+        // The include's own `when`, `tags` and loop decided about the include; they are not inherited.
+        let mut context = Self {
+            chain: including.chain[1..].to_vec(),
+            role: including.role.clone(),
+            vars: including.vars.clone(),
+            params: including.params.clone(),
+        };
+        if let Some(apply) = apply {
+            context = context.inside(&apply, Level::BlockVars, "apply");
+        }
+        context.with_params("include", params)
+    }
+
+    fn inside(&self, common: &Arc<Common>, level: Level, what: &str) -> Self {
+        let mut inner = self.clone();
+        inner.chain.insert(0, common.clone());
+        if !common.vars.is_empty() {
+            let source = common.span.as_ref().map_or_else(
+                || what.to_owned(),
+                |span| format!("{what} at {}:{}", span.file.path.display(), span.line),
+            );
+            inner.vars.insert(0, Arc::new(Layer::new(level, source, common.vars.clone())));
+        }
+        inner
+    }
+
+    fn with_params(mut self, what: &str, params: Vars) -> Self {
+        if !params.is_empty() {
+            self.params.insert(0, Arc::new(Layer::new(Level::IncludeParams, format!("{what} parameters"), params)));
+        }
+        self
+    }
+
+    fn of_role(&self, role: &Arc<Role>) -> Self {
+        let played = PlayedRole::new(role, self.role.as_deref());
+        let mut inner = self.inside(&role.common, Level::BlockVars, "role");
+        inner.role = Some(Arc::new(played));
+        inner.with_params(&format!("role {}", role.name), role.params.clone())
+    }
+}
+
+/// A handler that tasks may notify.
+#[derive(Debug)]
+pub(crate) struct Handler {
+    pub(crate) leaf: Arc<Leaf<Planned>>,
+}
+
+/// Builds nodes; collects the handlers and roles that it comes across.
+#[derive(Debug, Default)]
+pub(crate) struct Builder {
+    /// Handlers in the order in which they run.
+    pub(crate) handlers: Vec<Handler>,
+    /// Roles whose variables the whole play sees.
+    pub(crate) public: Vec<Arc<PlayedRole>>,
+    /// Roles of `roles:` and of dependencies that have been unfolded: they run once unless they allow duplicates.
+    played: Vec<(Arc<str>, Vars)>,
+}
+
+impl Builder {
+    /// The nodes of a list of tasks, blocks and imported roles.
+    pub(crate) fn items(&mut self, items: &[Item], context: &Context, key: &Key) -> Vec<Node<Planned>> {
+        items.iter().enumerate().map(|(index, item)| self.item(item, context, &key.child(index))).collect()
+    }
+
+    fn item(&mut self, item: &Item, context: &Context, key: &Key) -> Node<Planned> {
+        match item {
+            Item::Task(task) => Node::Leaf(Arc::new(planned(task, context, key.clone(), None))),
+            Item::Block(block) => Node::Block(Arc::new(self.block(block, context, key))),
+            Item::Role(role) => Node::Block(Arc::new(self.role(role, context, key))),
+        }
+    }
+
+    fn block(&mut self, block: &Block, context: &Context, key: &Key) -> BlockNode<Planned> {
+        let inner = context.inside(&block.common, Level::BlockVars, "block");
+        BlockNode {
+            body: self.items(&block.body, &inner, &key.child(0)),
+            rescue: self.items(&block.rescue, &inner, &key.child(1)),
+            always: self.items(&block.always, &inner, &key.child(2)),
+        }
+    }
+
+    /// The nodes of a role: its dependencies, then its own tasks.
+    pub(crate) fn role(&mut self, role: &Arc<Role>, context: &Context, key: &Key) -> BlockNode<Planned> {
+        let inner = context.of_role(role);
+        let played = inner.role.clone().expect("of_role sets it");
+        if role.public {
+            self.public.push(played);
+        }
+        let mut body = Vec::new();
+        for (index, dependency) in role.dependencies.iter().enumerate() {
+            if self.should_play(dependency) {
+                body.push(Node::Block(Arc::new(self.role(dependency, &inner, &key.child(index)))));
+            }
+        }
+        self.handlers(&role.handlers, &inner);
+        let key = key.child(role.dependencies.len());
+        body.extend(self.items(&role.tasks, &inner, &key));
+        BlockNode::plain(body)
+    }
+
+    /// Whether a role of `roles:` or of a dependency runs, or has run before and allows no duplicates.
+    pub(crate) fn should_play(&mut self, role: &Role) -> bool {
+        let mut given: Vars = role.params.clone();
+        given.extend(role.common.vars.clone());
+        let seen = self.played.iter().any(|(name, vars)| *name == role.name && *vars == given);
+        if !seen {
+            self.played.push((role.name.clone(), given));
+        }
+        !seen || role.allow_duplicates
+    }
+
+    /// Registers handlers; a block of handlers counts as its tasks.
+    pub(crate) fn handlers(&mut self, items: &[Item], context: &Context) {
+        for item in items {
+            match item {
+                Item::Task(task) => {
+                    let number = self.handlers.len();
+                    let leaf = Arc::new(planned(task, context, Key::root(), Some(number)));
+                    self.handlers.push(Handler { leaf });
+                }
+                Item::Block(block) => {
+                    let inner = context.inside(&block.common, Level::BlockVars, "block");
+                    self.handlers(&block.body, &inner);
+                }
+                Item::Role(role) => self.handlers(&role.handlers, &context.of_role(role)),
+            }
+        }
+    }
+
+    /// All handlers as a block that is walked after the leaf of that key.
+    pub(crate) fn flush(&self, after: &Key) -> Arc<BlockNode<Planned>> {
+        let leaf = |(index, handler): (usize, &Handler)| {
+            let planned = &handler.leaf.task;
+            Node::Leaf(Arc::new(Leaf {
+                key: after.child(index),
+                task: Planned {
+                    task: planned.task.clone(),
+                    chain: planned.chain.clone(),
+                    role: planned.role.clone(),
+                    vars: planned.vars.clone(),
+                    params: planned.params.clone(),
+                    handler: planned.handler,
+                },
+            }))
+        };
+        Arc::new(BlockNode::plain(self.handlers.iter().enumerate().map(leaf).collect()))
+    }
+}
+
+fn planned(task: &Arc<Task>, context: &Context, key: Key, handler: Option<usize>) -> Leaf<Planned> {
+    let own = context.inside(&task.common, Level::TaskVars, "task vars");
+    Leaf {
+        key,
+        task: Planned {
+            task: task.clone(),
+            chain: own.chain,
+            role: own.role,
+            vars: own.vars,
+            params: own.params,
+            handler,
+        },
+    }
+}
+
+/// An empty set of variables.
+pub(crate) fn no_vars() -> Vars {
+    IndexMap::new()
+}
