@@ -7,7 +7,8 @@ fn main() -> std::io::Result<()> {
     let own = std::env::current_exe()?;
     let release = own.ancestors().nth(2).expect("RELEASE/bin/webapp");
     let version = std::fs::read_to_string(release.join("VERSION"))?.trim().to_owned();
-    let path = std::env::var("WEBAPP_CONFIG").unwrap_or_else(|_| "/etc/webapp/webapp.conf".to_owned());
+    let path =
+        std::env::var("WEBAPP_CONFIG").unwrap_or_else(|_| "/etc/webapp/webapp.conf".to_owned());
     let text = std::fs::read_to_string(path)?;
     let setting = |name: &str| {
         text.lines()
