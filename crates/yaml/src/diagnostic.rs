@@ -134,17 +134,24 @@ impl Diagnostic {
             Severity::Warning => Level::WARNING,
         };
         let mut group = Group::with_title(level.primary_title(message.as_str()));
+        let mut others: Vec<_> = others.iter().collect();
         if let Some(span) = span {
-            let excerpt = Excerpt::around(span);
-            let mut primary = AnnotationKind::Primary.span(excerpt.range.clone());
-            if let Some(label) = label {
-                primary = primary.label(label.as_str());
-            }
-            group = group.element(excerpt.snippet(span).annotation(primary));
+            let near: Vec<_> = others.extract_if(.., |(other, _)| is_near(span, other)).collect();
+            let excerpt = Excerpt::around(std::iter::once(span).chain(near.iter().map(|(s, _)| s)));
+            let primary = AnnotationKind::Primary.span(excerpt.underline(span));
+            let context = near.iter().map(|(span, label)| {
+                AnnotationKind::Context.span(excerpt.underline(span)).label(label.as_str())
+            });
+            group = group.element(
+                excerpt
+                    .snippet(span)
+                    .annotation(primary.label(label.as_deref()))
+                    .annotations(context),
+            );
         }
         for (span, label) in others {
-            let excerpt = Excerpt::around(span);
-            let annotation = AnnotationKind::Context.span(excerpt.range.clone());
+            let excerpt = Excerpt::around(std::iter::once(span));
+            let annotation = AnnotationKind::Context.span(excerpt.underline(span));
             group =
                 group.element(excerpt.snippet(span).annotation(annotation.label(label.as_str())));
         }
@@ -174,41 +181,54 @@ impl fmt::Display for Diagnostic {
 
 impl std::error::Error for Diagnostic {}
 
+/// Whether two places are shown in one excerpt.
+fn is_near(one: &Span, other: &Span) -> bool {
+    one.file.path == other.file.path && one.line.abs_diff(other.line) <= 6
+}
+
 /// The lines that are shown: a window, because the renderer would walk through the whole of a large file.
 struct Excerpt<'a> {
     text: &'a str,
     first_line: usize,
-    /// What is underlined, in bytes of `text`; it ends with its first line at the latest.
-    range: Range<usize>,
+    /// Where `text` begins in the file.
+    from: usize,
 }
 
-/// Lines of context before and after the place.
+/// Lines of context before the first place and after the last.
 const CONTEXT: usize = 2;
 
 impl<'a> Excerpt<'a> {
-    fn around(span: &'a Span) -> Self {
-        let text: &str = &span.file.text;
-        let start = text.floor_char_boundary(span.start as usize);
-        let mut first_line = span.line as usize;
-        let mut from = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+    /// The lines around places of one file.
+    fn around(spans: impl Iterator<Item = &'a Span> + Clone) -> Self {
+        let first = spans.clone().min_by_key(|span| span.start).expect("an excerpt has a place");
+        let last = spans.max_by_key(|span| span.start).expect("an excerpt has a place");
+        let text: &str = &first.file.text;
+        let mut first_line = first.line as usize;
+        let mut from = line_start(text, first.start as usize);
         for _ in 0..CONTEXT {
             if from == 0 {
                 break;
             }
-            from = text[..from - 1].rfind('\n').map_or(0, |newline| newline + 1);
+            from = line_start(text, from - 1);
             first_line -= 1;
         }
-        let line_end = text[start..].find('\n').map_or(text.len(), |newline| start + newline);
-        let mut to = line_end;
+        let mut to = line_end(text, last.start as usize);
         for _ in 0..CONTEXT {
             if to == text.len() {
                 break;
             }
-            to = text[to + 1..].find('\n').map_or(text.len(), |newline| to + 1 + newline);
+            to = line_end(text, to + 1);
         }
-        let end = text.floor_char_boundary(span.end as usize).clamp(start, line_end);
-        let end = start + text[start..end].trim_end().len();
-        Self { text: &text[from..to], first_line, range: start - from..end - from }
+        Self { text: &text[from..to], first_line, from }
+    }
+
+    /// What is underlined of a place: its first line at most.
+    fn underline(&self, span: &Span) -> Range<usize> {
+        let start = self.text.floor_char_boundary(span.start as usize - self.from);
+        let end =
+            self.text.floor_char_boundary((span.end as usize - self.from).min(self.text.len()));
+        let end = end.clamp(start, line_end(self.text, start));
+        start..start + self.text[start..end].trim_end().len()
     }
 
     fn snippet<T: Clone>(&self, span: &Span) -> Snippet<'a, T> {
@@ -217,4 +237,13 @@ impl<'a> Excerpt<'a> {
             .path(span.file.path.to_string_lossy().into_owned())
             .fold(false)
     }
+}
+
+fn line_start(text: &str, offset: usize) -> usize {
+    text[..text.floor_char_boundary(offset)].rfind('\n').map_or(0, |newline| newline + 1)
+}
+
+fn line_end(text: &str, offset: usize) -> usize {
+    let offset = text.floor_char_boundary(offset);
+    text[offset..].find('\n').map_or(text.len(), |newline| offset + newline)
 }

@@ -3,10 +3,15 @@
 //! Also the vocabulary of places and messages ([`SourceFile`], [`Span`], [`Diagnostic`]) for everything that reads the
 //! language. Knows nothing of templates, playbooks or files on disk.
 
+mod compose;
 mod diagnostic;
+mod loader;
 mod node;
+mod resolve;
 mod source;
+mod syntax;
 
 pub use diagnostic::{Diagnostic, Result, Severity, Style};
+pub use loader::{Loaded, load_all, load_one};
 pub use node::{Node, NodeValue, StrStyle, Tag};
 pub use source::{SourceFile, Span};
