@@ -1,1 +1,74 @@
-//! Placeholder.
+//! Facts: what a host is, in the names and values that Ansible's `setup` gives.
+//!
+//! Each file collects one part. Parsers are pure (text in, data out) and stand apart from the reading, so that a table
+//! of other machines' files tests them. Everything that comes from the host is bounded and taken as lossy UTF-8; a fact
+//! that cannot be had is absent, and gathering never fails. This crate must not know modules or the network protocol.
+
+mod clock;
+mod cpu;
+mod devices;
+mod distribution;
+mod filter;
+mod firmware;
+mod host;
+mod local;
+mod memory;
+mod mounts;
+mod network;
+mod platform;
+mod security;
+mod software;
+mod subset;
+mod text;
+mod user;
+mod virtualization;
+
+use std::path::Path;
+
+use model::Args;
+use system::Probe;
+
+pub use distribution::{Distribution, distribution};
+pub use filter::glob_matches;
+pub use software::{package_manager, service_manager};
+pub use subset::{BadSubset, Subset};
+
+use host::Host;
+
+/// Where local facts are looked for when a playbook does not say.
+pub const FACT_PATH: &str = "/etc/ansible/facts.d";
+
+/// The facts of a host, with `ansible_` before each name, as `setup` returns them under `ansible_facts`.
+pub fn gather(probe: &dyn Probe, subset: &Subset) -> Args {
+    gather_with(probe, subset, Path::new(FACT_PATH))
+}
+
+/// [`gather`], with local facts from another directory.
+pub fn gather_with(probe: &dyn Probe, subset: &Subset, fact_path: &Path) -> Args {
+    let host = Host::new(probe, fact_path);
+    let mut facts = Args::new();
+    for collector in subset.collectors() {
+        let mut found = Args::new();
+        (collector.collect)(&host, &mut found);
+        for (name, value) in found {
+            facts.insert(format!("ansible_{}", name.replace(['-', ':'], "_")), value);
+        }
+    }
+    facts.insert("gather_subset".to_owned(), subset.words().into());
+    facts.insert("module_setup".to_owned(), true.into());
+    facts
+}
+
+/// Only the facts that one of the patterns names, with or without `ansible_`; all when there is no pattern.
+pub fn filtered(facts: Args, patterns: &[String]) -> Args {
+    let patterns: Vec<&String> = patterns.iter().filter(|pattern| !pattern.is_empty()).collect();
+    if patterns.is_empty() || patterns.iter().any(|pattern| *pattern == "*") {
+        return facts;
+    }
+    let wanted = |name: &str| {
+        patterns.iter().any(|pattern| {
+            glob_matches(pattern, name) || glob_matches(&format!("ansible_{pattern}"), name)
+        })
+    };
+    facts.into_iter().filter(|(name, _)| wanted(name)).collect()
+}
