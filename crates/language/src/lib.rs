@@ -2,8 +2,12 @@
 //!
 //! Knows nothing of the network or of hosts' state; files come through the `Source` trait.
 
+mod source;
 mod tree;
+mod value;
 mod variables;
 
+pub use source::{Files, Memory, Source, read_document};
 pub use tree::{Action, Block, Common, Item, Loop, LoopControl, Play, Playbook, Role, Task, Vars};
+pub use value::{is_variable_name, value_from_node, vars_from_node};
 pub use variables::{Layer, Level, Scope};

@@ -83,6 +83,26 @@ impl Span {
         &self.file.path
     }
 
+    /// A part of this place, by bytes counted from its beginning.
+    pub fn within(&self, range: std::ops::Range<usize>) -> Self {
+        let text = self.text();
+        let start = text.floor_char_boundary(range.start);
+        let end = text.floor_char_boundary(range.end).max(start);
+        let before = &text[..start];
+        let lines = before.bytes().filter(|byte| *byte == b'\n').count() as u32;
+        let column = match before.rfind('\n') {
+            Some(newline) => before[newline + 1..].chars().count() as u32 + 1,
+            None => self.column + before.chars().count() as u32,
+        };
+        Self {
+            file: self.file.clone(),
+            start: self.start + start as u32,
+            end: self.start + end as u32,
+            line: self.line + lines,
+            column,
+        }
+    }
+
     /// The text at this place.
     pub fn text(&self) -> &str {
         self.file.text.get(self.start as usize..self.end as usize).unwrap_or_default()
