@@ -1,1 +1,17 @@
-//! Placeholder.
+//! The modules: what a playbook's tasks do to a host, in native code. One file a module, named as the user names it.
+//!
+//! A module is handed a door to the host (`system`) and parsed arguments. It knows neither templates, nor the network
+//! protocol, nor whether this is check mode.
+
+mod arguments;
+mod contract;
+mod diff;
+mod registry;
+mod runner;
+
+mod ping;
+
+pub use arguments::{ArgType, Arguments, Field, Mismatch, Reader, Rules, Spec};
+pub use contract::{Change, Check, Failure, Module};
+pub use registry::{Entry, MODULES, find, names, nearest};
+pub use runner::{Answer, Examined, Purpose, examine, in_doubt, run};

@@ -124,6 +124,9 @@ pub struct WriteFile<'a> {
     /// Checked before the new content becomes visible: called with the path of the complete temporary file; an error
     /// stops the write and removes the file (`validate:`).
     pub validate: Option<&'a mut dyn FnMut(&Path) -> Result<()>>,
+    /// Where the file cannot be replaced (it is a mount point, say), write into it instead, which a reader may see
+    /// half-done (`unsafe_writes:`).
+    pub in_place: bool,
 }
 
 /// Where the content of blobs comes from: the controller, over the link that brought the plan.
@@ -158,6 +161,8 @@ pub trait Probe {
     fn group_by_id(&self, gid: u32) -> Result<Option<GroupEntry>>;
     /// The user that the step runs as.
     fn own_uid(&self) -> u32;
+    /// The bits that new files and directories do not get.
+    fn umask(&self) -> u32;
     /// A variable of the step's environment (the process's, with the step's own laid over it).
     fn variable(&self, name: &str) -> Option<String>;
     /// All variables of that environment, for the facts.
@@ -217,7 +222,4 @@ pub trait System: Probe {
     fn scratch(&self) -> Result<PathBuf>;
     /// Runs a program.
     fn run(&self, command: &Command) -> Result<Output>;
-
-    /// This door, for looking only.
-    fn as_probe(&self) -> &dyn Probe;
 }

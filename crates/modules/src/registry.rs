@@ -1,0 +1,76 @@
+//! The table of modules: one line each.
+
+use model::Step;
+use system::System;
+
+use crate::arguments::{Arguments, Spec};
+use crate::runner::{Examined, Purpose, run_module};
+
+/// A module as the table knows it.
+pub struct Entry {
+    /// Its short name, as the user writes it.
+    pub name: &'static str,
+    /// The collection it belongs to, e.g. `ansible.builtin`.
+    pub collection: &'static str,
+    /// Its arguments and their documentation.
+    pub spec: fn() -> &'static Spec,
+    pub(crate) run: fn(&Step, &dyn System, Purpose) -> Examined,
+}
+
+macro_rules! modules {
+    ($($name:literal in $collection:literal => $type:ty,)*) => {
+        /// Every module, in the order of the table.
+        pub static MODULES: &[Entry] = &[$(
+            Entry {
+                name: $name,
+                collection: $collection,
+                spec: <$type as Arguments>::spec,
+                run: run_module::<$type>,
+            },
+        )*];
+    };
+}
+
+modules! {
+    "ping" in "ansible.builtin" => crate::ping::Ping,
+}
+
+/// A module by its short or full name (`copy`, `ansible.builtin.copy`, `ansible.legacy.copy`).
+pub fn find(name: &str) -> Option<&'static Entry> {
+    let (collection, short) = match name.rsplit_once('.') {
+        Some((collection, short)) => (Some(collection), short),
+        None => (None, name),
+    };
+    MODULES.iter().find(|entry| {
+        entry.name == short
+            && match collection {
+                None => true,
+                Some("ansible.legacy") => entry.collection == "ansible.builtin",
+                Some(collection) => entry.collection == collection,
+            }
+    })
+}
+
+/// The short names of all modules.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    MODULES.iter().map(|entry| entry.name)
+}
+
+/// The module whose name is spelt most nearly like `name`, when one is near.
+pub fn nearest(name: &str) -> Option<&'static str> {
+    let short = name.rsplit_once('.').map_or(name, |(_, short)| short);
+    nearest_of(short, names())
+}
+
+/// The candidate spelt most nearly like `word`, when one is near.
+pub(crate) fn nearest_of<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
+}
