@@ -24,11 +24,11 @@ fn golden(name: &str, now: &[u8]) -> Vec<u8> {
     let Some(line) = line else {
         panic!("golden/v1.txt has no `{name}`; now it would be:\n{name} {}", hex::encode(now))
     };
-    hex::decode(line).unwrap()
+    hex::decode(line).expect("golden lines are hexadecimal")
 }
 
 fn plan_id() -> PlanId {
-    "0199d0c4-7a00-7000-8000-000000000001".parse().unwrap()
+    "0199d0c4-7a00-7000-8000-000000000001".parse().expect("a UUID")
 }
 
 fn args(key: &str, value: impl Into<serde_json::Value>) -> Args {
@@ -107,9 +107,9 @@ fn controller_messages() -> Vec<(&'static str, v1::ControllerMessage, Controller
     let goodbye = Goodbye {
         reason: GoodbyeReason::Revoked,
         message: "by admin".into(),
-        retry_after: Duration::from_secs(60),
+        retry_after: Duration::from_mins(1),
     };
-    let wire = encode_plan(&plan()).unwrap();
+    let wire = encode_plan(&plan()).expect("it is small");
     let digest = Some(model::Digest::of(&wire.body));
     vec![
         ("welcome", welcome.into(), ControllerMessage::Welcome(welcome)),

@@ -215,3 +215,50 @@ impl Upload<'_> {
         Ok(self.blobs.place(actual))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn names(directory: &Path) -> Vec<String> {
+        let entries = fs::read_dir(directory).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_content_is_kept_once_under_its_digest() {
+        let directory = tempfile::tempdir().unwrap();
+        let blobs = BlobDirectory::open(directory.path().join("blobs")).unwrap();
+        let file = directory.path().join("file");
+        fs::write(&file, "abc").unwrap();
+        let digest = Digest::of(b"abc");
+        assert_eq!(blobs.find(digest), None);
+        assert_eq!(blobs.add_file(&file).unwrap(), (digest, 3));
+        assert_eq!(blobs.add(b"abc").unwrap(), digest);
+        let path = blobs.find(digest).unwrap();
+        assert_eq!(fs::read(path).unwrap(), b"abc");
+        assert_eq!(names(&directory.path().join("blobs")), [digest.to_string()]);
+        assert!(blobs.add_file(&directory.path().join("absent")).is_err());
+    }
+
+    #[test]
+    fn an_upload_must_be_what_was_announced() {
+        let directory = tempfile::tempdir().unwrap();
+        let blobs = BlobDirectory::open(directory.path()).unwrap();
+        let digest = Digest::of(b"abc");
+        let mut upload = blobs.receive(digest, 3).unwrap();
+        upload.write(b"ab").unwrap();
+        let error = upload.write(b"cd").unwrap_err();
+        assert_eq!(error.to_string(), "the upload is larger than the announced 3 bytes");
+        let error = upload.finish().unwrap_err().to_string();
+        assert!(error.contains(&format!("should have the digest {digest}")), "{error}");
+        assert!(names(directory.path()).is_empty(), "nothing of it is left");
+
+        let mut upload = blobs.receive(digest, 3).unwrap();
+        upload.write(b"a").unwrap();
+        upload.write(b"bc").unwrap();
+        assert_eq!(fs::read(upload.finish().unwrap()).unwrap(), b"abc");
+    }
+}

@@ -15,3 +15,4 @@ pub use blobs::{BlobDirectory, Upload, UploadError};
 pub use grpc::{Gateway, GatewaySettings, GrpcLinks, serve_child};
 pub use registry::{AdmitError, NewAgent, Registry, Unavailable};
 pub use session::{AgentLink, Timing};
+pub use tls::{ConnectError, connect};

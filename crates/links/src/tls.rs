@@ -11,21 +11,27 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, ready};
+use hyper_util::rt::TokioIo;
 use identity::{Identity, Peer};
-use rustls::ServerConfig;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::Connected;
+use tonic::transport::{Channel, Endpoint};
 
 use crate::access::Caller;
 
 /// From the first byte to the end of the handshake.
 const HANDSHAKE: Duration = Duration::from_secs(5);
+
+/// A client waits so long for the controller's machine to answer.
+const CONNECT: Duration = Duration::from_secs(10);
 
 /// Handshakes at once; more wait in the system's queue.
 const HANDSHAKES: usize = 256;
@@ -182,7 +188,7 @@ pub(crate) fn accept(
                         tracing::info!(%address, "no connection: {reason}");
                     }
                     Err(_) => {
-                        tracing::info!(%address, "no connection: the handshake took too long")
+                        tracing::info!(%address, "no connection: the handshake took too long");
                     }
                 }
             });
@@ -206,6 +212,42 @@ async fn handshake(
     let (cut, entry) = connections.enter(&caller);
     let cut = Box::pin(cut.cancelled_owned());
     Ok(Connection { io: stream, caller, cut, is_cut: false, _entry: entry })
+}
+
+/// No connection to a controller.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot connect to {address}: {reason}")]
+pub struct ConnectError {
+    /// As given.
+    pub address: String,
+    /// What went wrong and what to do about it, for people.
+    pub reason: String,
+}
+
+/// Connects to a controller at `host:port`, once: there is no connection behind the channel when this one ends.
+pub async fn connect(address: &str, config: ClientConfig) -> Result<Channel, ConnectError> {
+    let failed = |reason: String| ConnectError { address: address.to_owned(), reason };
+    let stream = timeout(CONNECT, TcpStream::connect(address))
+        .await
+        .map_err(|_| failed(format!("no answer within {} s", CONNECT.as_secs())))?
+        .map_err(|error| failed(error.to_string()))?;
+    stream.set_nodelay(true).map_err(|error| failed(error.to_string()))?;
+    let name = ServerName::try_from(identity::SERVER_NAME).expect("a constant DNS name");
+    let handshake = TlsConnector::from(Arc::new(config)).connect(name, stream);
+    let stream = timeout(HANDSHAKE, handshake)
+        .await
+        .map_err(|_| failed("the TLS handshake took too long".into()))?
+        .map_err(|error| failed(identity::explain(&error).unwrap_or_else(|| error.to_string())))?;
+    let mut stream = Some(TokioIo::new(stream));
+    let connector = tower::service_fn(move |_| {
+        ready(stream.take().ok_or_else(|| io::Error::from(io::ErrorKind::ConnectionAborted)))
+    });
+    Endpoint::from_static("http://controller")
+        .http2_keep_alive_interval(Duration::from_secs(10))
+        .keep_alive_timeout(Duration::from_secs(10))
+        .connect_with_connector(connector)
+        .await
+        .map_err(|error| failed(identity::explain(&error).unwrap_or_else(|| error.to_string())))
 }
 
 /// The agent behind a request.

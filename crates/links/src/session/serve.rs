@@ -181,14 +181,12 @@ impl Session {
             }
             AgentMessage::Pong(_) => return Ok(()),
         };
-        match timeout(self.link.timing.silence, entries.send(entry)).await {
-            // A recorder that has stopped ends the session by itself.
-            Ok(_) => Ok(()),
-            Err(_) => {
-                let message = "the controller cannot keep reports fast enough".into();
-                Err(goodbye(GoodbyeReason::Unavailable, message, 5))
-            }
-        }
+        // A recorder that has stopped ends the session by itself.
+        let sent = timeout(self.link.timing.silence, entries.send(entry)).await;
+        sent.map(drop).map_err(|_| {
+            let message = "the controller cannot keep reports fast enough".into();
+            goodbye(GoodbyeReason::Unavailable, message, 5)
+        })
     }
 
     /// Keeps entries in the order in which they come, many at a time, and acknowledges them.
