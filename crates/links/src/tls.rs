@@ -33,6 +33,9 @@ const HANDSHAKE: Duration = Duration::from_secs(5);
 /// A client waits so long for the controller's machine to answer.
 const CONNECT: Duration = Duration::from_secs(10);
 
+/// Who shows no certificate can enrol, which takes a moment, and has nothing else to do here.
+const ANONYMOUS: Duration = Duration::from_secs(30);
+
 /// Handshakes at once; more wait in the system's queue.
 const HANDSHAKES: usize = 256;
 
@@ -210,7 +213,10 @@ async fn handshake(
         Some(certificate) => Caller::Certified(Peer::of(certificate).map_err(io::Error::other)?),
     };
     let (cut, entry) = connections.enter(&caller);
-    let cut = Box::pin(cut.cancelled_owned());
+    let cut: BoxFuture<'static, ()> = match &caller {
+        Caller::Anonymous => Box::pin(sleep(ANONYMOUS)),
+        Caller::Certified(_) | Caller::Child => Box::pin(cut.cancelled_owned()),
+    };
     Ok(Connection { io: stream, caller, cut, is_cut: false, _entry: entry })
 }
 

@@ -13,7 +13,7 @@ use proto::{
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
-use tonic::Status;
+use tonic::{Code, Status};
 
 use super::{AgentLink, Attach, Attached, Outgoing};
 use crate::registry::Unavailable;
@@ -131,7 +131,19 @@ impl Session {
         loop {
             tokio::select! {
                 message = incoming.next() => {
-                    let Some(Ok(message)) = message else { return Ok(()) };
+                    let message = match message {
+                        Some(Ok(message)) => message,
+                        // Told so, the agent does not say the same again and again.
+                        Some(Err(status)) if status.code() == Code::OutOfRange => {
+                            let message = status.message().to_owned();
+                            return Err(goodbye(GoodbyeReason::Protocol, message, 60));
+                        }
+                        Some(Err(status)) => {
+                            tracing::debug!(agent = self.link.name, "the stream broke: {status}");
+                            return Ok(());
+                        }
+                        None => return Ok(()),
+                    };
                     heard.send_modify(|count| *count += 1);
                     self.take(message, &entries).await?;
                     last_heard = Instant::now();

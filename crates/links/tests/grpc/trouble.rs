@@ -61,6 +61,11 @@ async fn agents_that_break_the_protocol_are_told() {
     let bad = v1::Report { seq: 0, plan: PlanId::generate().to_string(), what: None };
     let report = v1::agent_message::What::Report(bad);
     check(v1::AgentMessage { what: Some(report) }, "`report.what` is missing").await;
+    let large = v1::Facts { facts_json: vec![b' '; proto::MAX_MESSAGE] };
+    let large = v1::agent_message::What::Facts(large);
+    let limit = "Error, decoded message length too large: found 4194314 bytes, the limit is: \
+                 4194304 bytes";
+    check(v1::AgentMessage { what: Some(large) }, limit).await;
 
     let channel = controller.channel(&credentials).await;
     let (out, messages) = tokio::sync::mpsc::channel(1);
