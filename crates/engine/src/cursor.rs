@@ -14,6 +14,11 @@ impl Key {
         Self(Arc::new([]))
     }
 
+    /// A key behind all others.
+    pub(crate) fn last() -> Self {
+        Self(Arc::new([u32::MAX]))
+    }
+
     /// A key after this one and before its next sibling.
     pub(crate) fn child(&self, index: usize) -> Self {
         let index = u32::try_from(index).expect("a list of tasks has less than 2^32 entries");

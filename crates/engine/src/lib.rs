@@ -1,5 +1,25 @@
-//! Plays the tree: director, strategies, tasks and actions. Owns the [`Link`] trait and the channel of events.
+//! Plays the tree: director, cursor, tasks and actions. Owns the [`link::Link`] trait and the channel of events.
 //!
 //! Knows nothing of the wire, the store, modules, or any concrete link.
 
 pub mod link;
+mod options;
+mod run;
+
+mod actions;
+mod attributes;
+mod cursor;
+mod events;
+mod includes;
+mod loops;
+mod play;
+mod scope;
+mod state;
+mod synthetic;
+mod tags;
+mod task;
+mod walk;
+mod world;
+
+pub use options::{Defaults, Gathering, Options};
+pub use run::Run;

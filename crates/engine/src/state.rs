@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use indexmap::IndexMap;
 use jinja::{Map, Value};
-use language::{Layer, Level};
+use language::{Inventory, Layer, Level};
 use model::{Args, HostName};
 
 /// How a host stands in the run.
@@ -24,6 +24,8 @@ pub(crate) enum Fate {
 pub(crate) struct HostState {
     pub(crate) name: HostName,
     pub(crate) fate: Fate,
+    /// `inventory_hostname`, `group_names`, `ansible_facts`...
+    pub(crate) magic: Arc<Layer>,
     /// Variables from the inventory, group_vars and host_vars, highest precedence first.
     pub(crate) inventory: Vec<Arc<Layer>>,
     /// `ansible_facts`.
@@ -46,6 +48,7 @@ impl HostState {
         Self {
             name,
             fate: Fate::Alive,
+            magic: empty(Level::Magic, "host"),
             inventory,
             facts: Map::new(),
             fact_vars: empty(Level::Facts, "facts"),
@@ -63,9 +66,29 @@ impl HostState {
             let value = Value::from_json(value.clone());
             let short = name.strip_prefix("ansible_").unwrap_or(name);
             self.facts.insert(short.into(), value.clone());
-            let long = if name.starts_with("ansible_") { name.clone() } else { format!("ansible_{name}") };
+            let long =
+                if name.starts_with("ansible_") { name.clone() } else { format!("ansible_{name}") };
             layer.vars.insert(long.into(), value);
         }
+        self.show_facts();
+    }
+
+    fn show_facts(&mut self) {
+        let facts = Value::dict(self.facts.clone());
+        Arc::make_mut(&mut self.magic).vars.insert("ansible_facts".into(), facts);
+    }
+
+    /// Sets what the host is called and where it belongs.
+    pub(crate) fn identify(&mut self, inventory: &Inventory) {
+        let groups = inventory.group_names(&self.name);
+        let name = self.name.as_str();
+        let short = name.split('.').next().unwrap_or(name);
+        let layer = Arc::make_mut(&mut self.magic);
+        let mut set = |name: &str, value: Value| layer.vars.insert(name.into(), value);
+        set("inventory_hostname", Value::from(name));
+        set("inventory_hostname_short", Value::from(short));
+        set("group_names", Value::list(groups.iter().map(|group| Value::from(&**group)).collect()));
+        set("ansible_facts", Value::dict(self.facts.clone()));
     }
 
     /// Sets variables that last for the run.
@@ -82,6 +105,7 @@ impl HostState {
     pub(crate) fn forget_facts(&mut self) {
         self.facts.clear();
         Arc::make_mut(&mut self.fact_vars).vars.clear();
+        self.show_facts();
         self.gathered = false;
     }
 }
@@ -106,14 +130,16 @@ impl Hosts {
 
     /// Reads a host's state; the host must be known.
     pub(crate) fn with<T>(&self, host: &HostName, look: impl FnOnce(&HostState) -> T) -> T {
-        let cell = self.get(host.as_str()).expect("the director made a state for every host of the play");
+        let cell =
+            self.get(host.as_str()).expect("the director made a state for every host of the play");
         let state = read(&cell);
         look(&state)
     }
 
     /// Changes a host's state; the host must be known. For the director only.
     pub(crate) fn change<T>(&self, host: &HostName, change: impl FnOnce(&mut HostState) -> T) -> T {
-        let cell = self.get(host.as_str()).expect("the director made a state for every host of the play");
+        let cell =
+            self.get(host.as_str()).expect("the director made a state for every host of the play");
         let mut state = write(&cell);
         change(&mut state)
     }

@@ -2,9 +2,8 @@
 //!
 //! Pure: what is decided here depends on the content alone, not on hosts.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use indexmap::IndexMap;
 use jinja::Value;
 use language::{Block, Common, Item, Layer, Level, Role, Task, Vars};
 
@@ -23,11 +22,16 @@ pub(crate) struct Planned {
     pub(crate) params: Vec<Arc<Layer>>,
     /// Its number, for a handler.
     pub(crate) handler: Option<usize>,
+    /// Whether its tags are chosen, once that has been asked.
+    pub(crate) chosen: OnceLock<bool>,
 }
 
 impl Planned {
     /// The value of a keyword: the innermost one that is written.
-    pub(crate) fn inherited<'a, T>(&'a self, pick: impl Fn(&'a Common) -> Option<&'a T>) -> Option<&'a T> {
+    pub(crate) fn inherited<'a, T>(
+        &'a self,
+        pick: impl Fn(&'a Common) -> Option<&'a T>,
+    ) -> Option<&'a T> {
         self.chain.iter().find_map(|common| pick(common))
     }
 
@@ -56,7 +60,9 @@ impl PlayedRole {
             Arc::new(Layer::new(level, format!("role {} {what}", role.name), vars.clone()))
         };
         let parents = parent
-            .map(|parent| std::iter::once(&parent.role.name).chain(&parent.parents).cloned().collect())
+            .map(|parent| {
+                std::iter::once(&parent.role.name).chain(&parent.parents).cloned().collect()
+            })
             .unwrap_or_default();
         Self {
             role: role.clone(),
@@ -83,7 +89,11 @@ impl Context {
     }
 
     /// The context of what a task includes: all that the task itself inherits, `apply`, and the include's own variables.
-    pub(crate) fn of_include(including: &Planned, apply: Option<Arc<Common>>, params: Vars) -> Self {
+    pub(crate) fn of_include(
+        including: &Planned,
+        apply: Option<Arc<Common>>,
+        params: Vars,
+    ) -> Self {
         // The include's own `when`, `tags` and loop decided about the include; they are not inherited.
         let mut context = Self {
             chain: including.chain[1..].to_vec(),
@@ -112,7 +122,10 @@ impl Context {
 
     fn with_params(mut self, what: &str, params: Vars) -> Self {
         if !params.is_empty() {
-            self.params.insert(0, Arc::new(Layer::new(Level::IncludeParams, format!("{what} parameters"), params)));
+            self.params.insert(
+                0,
+                Arc::new(Layer::new(Level::IncludeParams, format!("{what} parameters"), params)),
+            );
         }
         self
     }
@@ -144,8 +157,17 @@ pub(crate) struct Builder {
 
 impl Builder {
     /// The nodes of a list of tasks, blocks and imported roles.
-    pub(crate) fn items(&mut self, items: &[Item], context: &Context, key: &Key) -> Vec<Node<Planned>> {
-        items.iter().enumerate().map(|(index, item)| self.item(item, context, &key.child(index))).collect()
+    pub(crate) fn items(
+        &mut self,
+        items: &[Item],
+        context: &Context,
+        key: &Key,
+    ) -> Vec<Node<Planned>> {
+        items
+            .iter()
+            .enumerate()
+            .map(|(index, item)| self.item(item, context, &key.child(index)))
+            .collect()
     }
 
     fn item(&mut self, item: &Item, context: &Context, key: &Key) -> Node<Planned> {
@@ -166,7 +188,12 @@ impl Builder {
     }
 
     /// The nodes of a role: its dependencies, then its own tasks.
-    pub(crate) fn role(&mut self, role: &Arc<Role>, context: &Context, key: &Key) -> BlockNode<Planned> {
+    pub(crate) fn role(
+        &mut self,
+        role: &Arc<Role>,
+        context: &Context,
+        key: &Key,
+    ) -> BlockNode<Planned> {
         let inner = context.of_role(role);
         let played = inner.role.clone().expect("of_role sets it");
         if role.public {
@@ -226,6 +253,7 @@ impl Builder {
                     vars: planned.vars.clone(),
                     params: planned.params.clone(),
                     handler: planned.handler,
+                    chosen: OnceLock::new(),
                 },
             }))
         };
@@ -244,11 +272,7 @@ fn planned(task: &Arc<Task>, context: &Context, key: Key, handler: Option<usize>
             vars: own.vars,
             params: own.params,
             handler,
+            chosen: OnceLock::new(),
         },
     }
-}
-
-/// An empty set of variables.
-pub(crate) fn no_vars() -> Vars {
-    IndexMap::new()
 }

@@ -3,6 +3,11 @@
 //! Knows nothing of the network or of hosts' state; files come through the `Source` trait.
 
 mod source;
+mod stub;
+pub use stub::{Loader, RoleRequest};
+mod inventory;
+mod pattern;
+pub use inventory::{Group, Host, Inventory, Programs, Selection};
 mod tree;
 mod value;
 mod variables;

@@ -43,6 +43,11 @@ impl Recap {
                     entry.skipped += 1;
                 }
             }
+            EventKind::Included { hosts, .. } => {
+                for host in hosts {
+                    self.entry(host).ok += 1;
+                }
+            }
             _ => {}
         }
     }

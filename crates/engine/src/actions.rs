@@ -1,0 +1,264 @@
+//! Actions: tasks, or the half of a task, that run on the controller. Each turns arguments into an outcome, or into steps.
+//!
+//! An action writes nothing but files of the controller that it was told to; what should change in the play is returned.
+
+mod add_host;
+mod assert;
+mod copy;
+mod debug;
+mod fail;
+mod group_by;
+mod include;
+mod include_vars;
+mod set_fact;
+mod template;
+mod unarchive;
+
+use std::sync::Arc;
+
+use jinja::{Error, ErrorKind, Templar, Value};
+use language::{Scope, Vars};
+use model::{Args, HostName, Outcome};
+
+use crate::loops::LoopItem;
+use crate::scope::TaskFiles;
+use crate::walk::Planned;
+use crate::world::World;
+
+/// A task at the moment when its arguments are known.
+pub(crate) struct Call<'a> {
+    pub(crate) world: &'a World,
+    pub(crate) planned: &'a Planned,
+    pub(crate) scope: &'a Scope,
+    pub(crate) templar: &'a Templar<'a>,
+    pub(crate) files: &'a TaskFiles,
+    pub(crate) item: Option<&'a LoopItem>,
+    /// Rendered; omitted arguments are gone.
+    pub(crate) args: Vars,
+}
+
+/// A module call that still lacks the task's attributes.
+#[derive(Debug, Clone)]
+pub(crate) struct Draft {
+    pub(crate) module: String,
+    pub(crate) args: Args,
+}
+
+/// Makes one outcome of those of an action's steps.
+pub(crate) type Join = Box<dyn FnOnce(Vec<Outcome>) -> (Outcome, Vec<Effect>) + Send>;
+
+/// What an action leads to.
+pub(crate) enum Prepared {
+    /// It is done.
+    Done(Outcome, Vec<Effect>),
+    /// These steps carry it out.
+    Steps(Vec<Draft>, Join),
+}
+
+/// What a task wants changed in the play; the director does it.
+#[derive(Debug, Clone)]
+pub(crate) enum Effect {
+    /// Facts that a module returned.
+    Facts(Args),
+    /// `set_fact`.
+    SetFact(String, Value),
+    /// `include_vars`.
+    IncludeVar(String, Value),
+    /// `add_host`.
+    AddHost { name: HostName, groups: Vec<String>, vars: Vars },
+    /// `group_by`.
+    GroupBy { group: String, parents: Vec<String> },
+    /// `include_tasks` and `include_role`.
+    Include(Box<Include>),
+}
+
+pub(crate) use include::{Include, Included};
+
+type Attempt<T> = Result<T, Error>;
+type Action = fn(&Call<'_>) -> Attempt<Prepared>;
+
+/// The table of actions.
+const ACTIONS: &[(&str, Action)] = &[
+    ("add_host", add_host::run),
+    ("assert", assert::run),
+    ("copy", copy::run),
+    ("debug", debug::run),
+    ("fail", fail::run),
+    ("group_by", group_by::run),
+    ("include_role", include::role),
+    ("include_tasks", include::tasks),
+    ("include_vars", include_vars::run),
+    ("set_fact", set_fact::run),
+    ("template", template::run),
+    ("unarchive", unarchive::run),
+];
+
+/// The names of all tasks that the controller carries out itself.
+pub(crate) fn names<'a>() -> impl Iterator<Item = &'a str> {
+    ACTIONS.iter().map(|(name, _)| *name).chain(["meta"])
+}
+
+/// Whether the free text of a task is one argument, and not a template that gives all of them.
+fn takes_text(action: &str) -> bool {
+    matches!(
+        action,
+        "command" | "shell" | "raw" | "script" | "include_vars" | "include_tasks" | "meta"
+    )
+}
+
+/// The arguments of a task, rendered. `assert` and `debug` keep their expressions as text.
+pub(crate) fn arguments(planned: &Planned, templar: &Templar<'_>) -> Attempt<Vars> {
+    let action = &planned.task.action;
+    let mut args = module_defaults(planned, templar)?;
+    if let Some(raw) = &action.args_template {
+        args.extend(dict(&templar.resolve(raw)?, "args")?);
+    }
+    match &action.free_form {
+        Some(raw) if takes_text(&action.name) => {
+            args.insert("_raw_params".into(), templar.resolve(raw)?);
+        }
+        Some(raw) => args.extend(dict(&templar.resolve(raw)?, &action.written)?),
+        None => {}
+    }
+    for (name, raw) in &action.args {
+        let is_expression = matches!((&*action.name, &**name), ("assert", "that"));
+        let value = if is_expression { raw.clone() } else { templar.resolve(raw)? };
+        if !value.is_omit() {
+            args.insert(name.clone(), value);
+        }
+    }
+    Ok(args)
+}
+
+fn module_defaults(planned: &Planned, templar: &Templar<'_>) -> Attempt<Vars> {
+    let mut args = Vars::new();
+    for raw in planned.gathered(|common| &common.module_defaults) {
+        let defaults = templar.resolve(raw)?;
+        let action = &planned.task.action;
+        let long = format!("ansible.builtin.{}", action.name);
+        for name in [&*action.name, &long, &action.written] {
+            if let Some(found) = defaults.get(name) {
+                args.extend(dict(&found, "module_defaults")?);
+                break;
+            }
+        }
+    }
+    Ok(args)
+}
+
+fn dict(value: &Value, what: &str) -> Attempt<Vars> {
+    match value.as_dict() {
+        Some(dict) => Ok(dict
+            .read()
+            .iter()
+            .filter(|(_, value)| !value.is_omit())
+            .map(|(name, value)| (Arc::from(name.to_string()), value.clone()))
+            .collect()),
+        None if value.is_none() => Ok(Vars::new()),
+        None => Err(Error::new(
+            ErrorKind::Type,
+            format!(
+                "the arguments of {what} must be a dictionary, got {} ({})",
+                value.repr(),
+                value.type_name()
+            ),
+        )),
+    }
+}
+
+/// Carries out the controller's part of a task.
+pub(crate) fn prepare(call: &Call<'_>) -> Attempt<Prepared> {
+    let name = &*call.planned.task.action.name;
+    match ACTIONS.iter().find(|(action, _)| *action == name) {
+        Some((_, action)) => action(call),
+        None => Ok(module(call.json_args()?, name)),
+    }
+}
+
+/// One step of a module, whose facts are learnt.
+pub(crate) fn module(args: Args, module: &str) -> Prepared {
+    let draft = Draft { module: module.to_owned(), args };
+    Prepared::Steps(vec![draft], Box::new(single))
+}
+
+fn single(outcomes: Vec<Outcome>) -> (Outcome, Vec<Effect>) {
+    let outcome =
+        outcomes.into_iter().next().unwrap_or_else(|| Outcome::failed("the step gave no result"));
+    let facts = outcome.result.get("ansible_facts").and_then(|facts| facts.as_object());
+    let effects = facts.map(|facts| Effect::Facts(facts.clone())).into_iter().collect();
+    (outcome, effects)
+}
+
+impl Call<'_> {
+    /// The arguments as a module gets them.
+    pub(crate) fn json_args(&self) -> Attempt<Args> {
+        self.args.iter().map(|(name, value)| Ok((name.to_string(), value.to_json()?))).collect()
+    }
+
+    /// A text argument.
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
+        self.args.get(name).filter(|value| !value.is_none()).map(ToString::to_string)
+    }
+
+    /// A boolean argument.
+    pub(crate) fn flag(&self, name: &str, default: bool) -> Attempt<bool> {
+        self.args.get(name).map_or(Ok(default), |value| crate::attributes::to_bool(name, value))
+    }
+
+    /// A text argument that must be there.
+    pub(crate) fn required(&self, name: &str) -> Attempt<String> {
+        self.text(name).ok_or_else(|| failure(format!("missing required arguments: {name}")))
+    }
+
+    /// An error for arguments that the action does not know.
+    pub(crate) fn only(&self, known: &[&str]) -> Attempt<()> {
+        let unknown: Vec<&str> =
+            self.args.keys().map(|name| &**name).filter(|name| !known.contains(name)).collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let nearest = unknown.iter().find_map(|name| nearest(name, known.iter().copied()));
+        let hint = nearest.map_or(String::new(), |name| format!(" Did you mean `{name}`?"));
+        Err(failure(format!(
+            "Unsupported parameters for ({}) module: {}. Supported parameters include: {}.{hint}",
+            self.planned.task.action.written,
+            unknown.join(", "),
+            known.join(", ")
+        )))
+    }
+
+    /// The file that a name means, searched as Ansible does.
+    pub(crate) fn find(&self, kind: jinja::SearchKind, name: &str) -> Attempt<std::path::PathBuf> {
+        use jinja::Controller as _;
+        self.files.find(kind, name).ok_or_else(|| {
+            let places: Vec<String> = self
+                .files
+                .candidates(kind, name)
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect();
+            failure(format!(
+                "Could not find or access '{name}'\nSearched in:\n\t{}",
+                places.join("\n\t")
+            ))
+        })
+    }
+}
+
+/// The name nearest to a misspelt one.
+pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+pub(crate) fn failure(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Value, message)
+}
+
+/// An error of the controller's files.
+pub(crate) fn io_failure(doing: &str, path: &std::path::Path, error: &std::io::Error) -> Error {
+    failure(format!("cannot {doing} {}: {error}", path.display()))
+}

@@ -1,0 +1,55 @@
+//! `debug`: prints a message or the value of an expression.
+
+use jinja::Value;
+use model::{Args, Outcome};
+
+use super::{Attempt, Call, Prepared, failure};
+
+pub(super) fn run(call: &Call<'_>) -> Attempt<Prepared> {
+    call.only(&["msg", "var", "verbosity"])?;
+    if call.args.contains_key("msg") && call.args.contains_key("var") {
+        return Err(failure("parameters are mutually exclusive: msg|var"));
+    }
+    if let Some(value) = call.args.get("verbosity") {
+        let wanted = crate::attributes::count("verbosity", value)?;
+        if wanted > u32::from(call.world.options.verbosity) {
+            return Ok(Prepared::Done(
+                Outcome::skipped("Verbosity threshold not met."),
+                Vec::new(),
+            ));
+        }
+    }
+    let mut result = Args::new();
+    match call.args.get("var") {
+        Some(expression) => {
+            let (name, value) = expression_value(call, expression)?;
+            result.insert(name, value.to_json()?);
+        }
+        None => {
+            let message =
+                call.args.get("msg").cloned().unwrap_or_else(|| Value::from("Hello world!"));
+            result.insert("msg".into(), message.to_json()?);
+        }
+    }
+    Ok(Prepared::Done(Outcome::ok(result), Vec::new()))
+}
+
+fn expression_value(call: &Call<'_>, expression: &Value) -> Attempt<(String, Value)> {
+    let Some(text) = expression.as_str() else {
+        // `var: [a, b]`: already a value.
+        return Ok((expression.type_name().to_owned(), expression.clone()));
+    };
+    if !expression.marks().has(jinja::Marks::TRUSTED) {
+        return Ok((text.to_owned(), expression.clone()));
+    }
+    match call.templar.expression(text, None) {
+        Ok(value) if value.is_undefined() => {
+            Ok((text.to_owned(), Value::from("VARIABLE IS NOT DEFINED!")))
+        }
+        Ok(value) => Ok((text.to_owned(), call.templar.resolve(&value)?)),
+        Err(error) if error.is_undefined() => {
+            Ok((text.to_owned(), Value::from("VARIABLE IS NOT DEFINED!")))
+        }
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,105 @@
+//! `include_tasks` and `include_role`: says what is to be read; the director reads it and inserts it.
+
+use std::path::PathBuf;
+
+use jinja::Value;
+use language::{RoleRequest, Vars};
+use model::{Args, Outcome};
+
+use super::{Attempt, Call, Effect, Prepared, failure};
+
+/// What an include asks for. Hosts that ask for the same walk it together.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Include {
+    pub(crate) what: Included,
+    /// `apply`, as written.
+    pub(crate) apply: Option<Value>,
+    /// Variables of the loop's item.
+    pub(crate) params: Vars,
+}
+
+/// What is included.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Included {
+    Tasks(PathBuf),
+    Role { request: RoleRequest, public: bool },
+}
+
+impl Included {
+    /// As shown to people.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Tasks(path) => path.display().to_string(),
+            Self::Role { request, .. } => request.name.to_string(),
+        }
+    }
+}
+
+pub(super) fn tasks(call: &Call<'_>) -> Attempt<Prepared> {
+    call.only(&["file", "apply", "_raw_params"])?;
+    let name = call.text("file").or(call.text("_raw_params"));
+    let name = name
+        .filter(|name| !name.is_empty())
+        .ok_or_else(|| failure("No file specified for include_tasks"))?;
+    let path = find(call, &name)?;
+    let mut result = Args::new();
+    result.insert("include".into(), name.into());
+    done(call, result, Included::Tasks(path))
+}
+
+/// Beside the including file, then in the role's `tasks/`, then beside the playbook.
+fn find(call: &Call<'_>, name: &str) -> Attempt<PathBuf> {
+    use jinja::Controller as _;
+    let beside = call.planned.task.file.parent().map(|directory| directory.join(name));
+    let others = call
+        .files
+        .search_path()
+        .into_iter()
+        .flat_map(|root| [root.join("tasks").join(name), root.join(name)]);
+    let candidates: Vec<PathBuf> = beside.into_iter().chain(others).collect();
+    candidates.iter().find(|path| path.is_file()).cloned().ok_or_else(|| {
+        let places: Vec<String> =
+            candidates.iter().map(|path| path.display().to_string()).collect();
+        failure(format!(
+            "Could not find or access '{name}'\nSearched in:\n\t{}",
+            places.join("\n\t")
+        ))
+    })
+}
+
+pub(super) fn role(call: &Call<'_>) -> Attempt<Prepared> {
+    call.only(&[
+        "name",
+        "role",
+        "tasks_from",
+        "vars_from",
+        "defaults_from",
+        "handlers_from",
+        "public",
+        "allow_duplicates",
+        "apply",
+        "rolespec_validate",
+    ])?;
+    let name = call
+        .text("name")
+        .or(call.text("role"))
+        .ok_or_else(|| failure("'name' is a required field for include_role."))?;
+    let request = RoleRequest {
+        name: name.clone().into(),
+        tasks_from: call.text("tasks_from"),
+        vars_from: call.text("vars_from"),
+        defaults_from: call.text("defaults_from"),
+        handlers_from: call.text("handlers_from"),
+    };
+    let mut result = Args::new();
+    result.insert("include_role".into(), name.into());
+    let public = call.flag("public", false)?;
+    done(call, result, Included::Role { request, public })
+}
+
+fn done(call: &Call<'_>, result: Args, what: Included) -> Attempt<Prepared> {
+    let params = call.item.map(|item| item.vars.clone()).unwrap_or_default();
+    let apply = call.args.get("apply").cloned();
+    let effect = Effect::Include(Box::new(Include { what, apply, params }));
+    Ok(Prepared::Done(Outcome::ok(result), vec![effect]))
+}

@@ -1,0 +1,42 @@
+//! `set_fact`: variables of the host for the rest of the run.
+
+use model::{Args, Outcome};
+
+use super::{Attempt, Call, Effect, Prepared, failure};
+
+pub(super) fn run(call: &Call<'_>) -> Attempt<Prepared> {
+    let cacheable = call.flag("cacheable", false)?;
+    let (mut facts, mut effects) = (Args::new(), Vec::new());
+    for (name, value) in call.args.iter().filter(|(name, _)| &***name != "cacheable") {
+        let name = variable_name(call, name)?;
+        facts.insert(name.clone(), value.to_json()?);
+        effects.push(Effect::SetFact(name, value.clone()));
+    }
+    if effects.is_empty() {
+        return Err(failure(
+            "No key/value pairs provided, at least one is required for this action to succeed",
+        ));
+    }
+    let mut result = Args::new();
+    result.insert("ansible_facts".into(), facts.into());
+    result.insert("_ansible_facts_cacheable".into(), cacheable.into());
+    Ok(Prepared::Done(Outcome::ok(result), effects))
+}
+
+/// The name may itself be a template.
+fn variable_name(call: &Call<'_>, name: &str) -> Attempt<String> {
+    let name = if name.contains("{{") {
+        call.templar.resolve(&jinja::Value::trusted(name, None))?.to_string()
+    } else {
+        name.to_owned()
+    };
+    let mut letters = name.chars();
+    let starts_well = letters.next().is_some_and(|first| first.is_alphabetic() || first == '_');
+    if starts_well && letters.all(|letter| letter.is_alphanumeric() || letter == '_') {
+        return Ok(name);
+    }
+    Err(failure(format!(
+        "The variable name '{name}' is not valid. Variables must start with a letter or underscore character, and \
+         contain only letters, numbers and underscores."
+    )))
+}

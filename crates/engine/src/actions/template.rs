@@ -1,0 +1,95 @@
+//! `template`: renders a file of the controller; a `copy` step then puts it in place.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use jinja::{SearchKind, Templar, TemplateOptions, Value};
+use model::Args;
+
+use super::{Attempt, Call, Prepared, copy, failure, io_failure};
+use crate::world::magic;
+
+/// Arguments that are about rendering; the rest are those of `copy`.
+const RENDERING: &[&str] = &[
+    "src",
+    "newline_sequence",
+    "block_start_string",
+    "block_end_string",
+    "variable_start_string",
+    "variable_end_string",
+    "comment_start_string",
+    "comment_end_string",
+    "trim_blocks",
+    "lstrip_blocks",
+    "output_encoding",
+];
+
+pub(super) fn run(call: &Call<'_>) -> Attempt<Prepared> {
+    let name = call.required("src")?;
+    call.required("dest")?;
+    let path = call.find(SearchKind::Templates, &name)?;
+    let text = render(call, &path)?;
+    let mut args: Args = call.json_args()?;
+    args.retain(|name, _| !RENDERING.contains(&name.as_str()));
+    let basename = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    args.insert("_original_basename".into(), basename.into());
+    if call.args.get("mode").and_then(Value::as_str) == Some("preserve") {
+        args.insert("mode".into(), copy::mode_of(&path)?.into());
+    }
+    args.insert("follow".into(), call.flag("follow", false)?.into());
+    copy::add_content(call, &mut args, text.as_bytes())?;
+    Ok(super::module(args, "copy"))
+}
+
+fn render(call: &Call<'_>, path: &Path) -> Attempt<String> {
+    if path.is_dir() {
+        return Err(failure(format!("the template {} is a directory", path.display())));
+    }
+    let bytes = std::fs::read(path).map_err(|error| io_failure("read template", path, &error))?;
+    let file = yaml::SourceFile::from_bytes(path, &bytes)
+        .map_err(|diagnostic| failure(diagnostic.message().to_owned()))?;
+    let scope = call.scope.with(magic("template", variables(call, path)));
+    let templar = Templar::new(&call.world.environment, &scope, call.files);
+    Ok(templar.render_template(&file, &options(call)?)?.to_string())
+}
+
+fn options(call: &Call<'_>) -> Attempt<TemplateOptions> {
+    let defaults = TemplateOptions::default();
+    let pair = |what: &str, (start, end): (String, String)| {
+        (
+            call.text(&format!("{what}_start_string")).unwrap_or(start),
+            call.text(&format!("{what}_end_string")).unwrap_or(end),
+        )
+    };
+    let newline = match call.text("newline_sequence").as_deref() {
+        None | Some("\n" | "\\n") => "\n",
+        Some("\r\n" | "\\r\\n") => "\r\n",
+        Some("\r" | "\\r") => "\r",
+        Some(_) => return Err(failure("newline_sequence needs to be one of: \\n, \\r or \\r\\n")),
+    };
+    Ok(TemplateOptions {
+        trim_blocks: call.flag("trim_blocks", defaults.trim_blocks)?,
+        lstrip_blocks: call.flag("lstrip_blocks", defaults.lstrip_blocks)?,
+        keep_trailing_newline: true,
+        newline_sequence: newline.to_owned(),
+        variable: pair("variable", defaults.variable),
+        block: pair("block", defaults.block),
+        comment: pair("comment", defaults.comment),
+    })
+}
+
+/// What a template sees besides the task's variables.
+fn variables(call: &Call<'_>, path: &Path) -> IndexMap<Arc<str>, Value> {
+    let text = |path: &Path| Value::from(&*path.to_string_lossy());
+    let full = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let mut vars: IndexMap<Arc<str>, Value> = IndexMap::new();
+    vars.insert("ansible_managed".into(), Value::from("Ansible managed"));
+    vars.insert("template_path".into(), text(path));
+    vars.insert("template_fullpath".into(), text(&full));
+    vars.insert(
+        "template_destpath".into(),
+        call.args.get("dest").cloned().unwrap_or_else(|| Value::from("")),
+    );
+    vars
+}

@@ -1,0 +1,321 @@
+//! A task's keywords, resolved for one host (and one item of a loop): where it runs, as whom, and how.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jinja::{Error, ErrorKind, Templar, Value};
+use language::Common;
+use model::{BecomeMethod, HostName, Mode, RunAs, Secret};
+
+use crate::link::{Connection, Target};
+use crate::options::Options;
+use crate::walk::Planned;
+
+/// How a task runs on a host.
+#[derive(Debug, Clone)]
+pub(crate) struct Attributes {
+    pub(crate) mode: Mode,
+    pub(crate) run_as: Option<RunAs>,
+    pub(crate) environment: BTreeMap<String, String>,
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// What becomes of failures.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Tolerance {
+    pub(crate) no_log: bool,
+    pub(crate) ignore_errors: bool,
+    pub(crate) ignore_unreachable: bool,
+}
+
+/// Reads keywords of a task with a host's variables.
+pub(crate) struct Keywords<'a> {
+    pub(crate) planned: &'a Planned,
+    pub(crate) templar: &'a Templar<'a>,
+}
+
+impl<'a> Keywords<'a> {
+    fn value(
+        &self,
+        pick: impl Fn(&'a Common) -> Option<&'a Value>,
+    ) -> Result<Option<Value>, Error> {
+        match self.planned.inherited(pick) {
+            Some(raw) => self
+                .templar
+                .resolve(raw)
+                .map(|value| (!value.is_omit() && !value.is_none()).then_some(value)),
+            None => Ok(None),
+        }
+    }
+
+    pub(crate) fn flag(
+        &self,
+        name: &str,
+        pick: impl Fn(&'a Common) -> Option<&'a Value>,
+    ) -> Result<Option<bool>, Error> {
+        self.value(pick)?.map(|value| to_bool(name, &value)).transpose()
+    }
+
+    fn text(
+        &self,
+        pick: impl Fn(&'a Common) -> Option<&'a Value>,
+    ) -> Result<Option<String>, Error> {
+        Ok(self.value(pick)?.map(|value| value.to_string()))
+    }
+
+    /// A connection variable of the host, e.g. `ansible_host`.
+    fn variable(&self, name: &str) -> Result<Option<Value>, Error> {
+        let value = self.templar.variable(name)?;
+        Ok((!value.is_undefined() && !value.is_none() && !value.is_omit()).then_some(value))
+    }
+
+    fn any_variable(&self, names: &[&str]) -> Result<Option<Value>, Error> {
+        for name in names {
+            if let Some(value) = self.variable(name)? {
+                return Ok(Some(value));
+            }
+        }
+        Ok(None)
+    }
+
+    fn variable_text(&self, names: &[&str]) -> Result<Option<String>, Error> {
+        Ok(self.any_variable(names)?.map(|value| value.to_string()))
+    }
+
+    pub(crate) fn tolerance(&self) -> Result<Tolerance, Error> {
+        Ok(Tolerance {
+            no_log: self.flag("no_log", |c| c.no_log.as_ref())?.unwrap_or(false),
+            ignore_errors: self
+                .flag("ignore_errors", |c| c.ignore_errors.as_ref())?
+                .unwrap_or(false),
+            ignore_unreachable: self
+                .flag("ignore_unreachable", |c| c.ignore_unreachable.as_ref())?
+                .unwrap_or(false),
+        })
+    }
+
+    pub(crate) fn delegate_to(&self) -> Result<Option<HostName>, Error> {
+        Ok(self.text(|c| c.delegate_to.as_ref())?.map(HostName::new))
+    }
+
+    pub(crate) fn attributes(&self, options: &Options) -> Result<Attributes, Error> {
+        let mode = Mode {
+            check: self.flag("check_mode", |c| c.check_mode.as_ref())?.unwrap_or(options.check),
+            diff: self.flag("diff", |c| c.diff.as_ref())?.unwrap_or(options.diff),
+        };
+        let timeout = match self.value(|c| c.timeout.as_ref())? {
+            Some(value) => Some(seconds("timeout", &value)?).filter(|seconds| !seconds.is_zero()),
+            None => None,
+        };
+        Ok(Attributes {
+            mode,
+            run_as: self.run_as(options)?,
+            environment: self.environment()?,
+            timeout,
+        })
+    }
+
+    fn environment(&self) -> Result<BTreeMap<String, String>, Error> {
+        let mut environment = BTreeMap::new();
+        for raw in self.planned.gathered(|c| &c.environment) {
+            let value = self.templar.resolve(raw)?;
+            let parts = value.as_list().map_or_else(|| vec![value.clone()], jinja::List::snapshot);
+            for part in parts.iter().filter(|part| !part.is_none()) {
+                let Some(dict) = part.as_dict() else {
+                    return Err(wrong("environment", "a dictionary", part));
+                };
+                let entries = dict.read();
+                environment.extend(
+                    entries.iter().map(|(name, value)| (name.to_string(), value.to_string())),
+                );
+            }
+        }
+        Ok(environment)
+    }
+
+    /// Variables win over keywords, keywords over the command line.
+    fn run_as(&self, options: &Options) -> Result<Option<RunAs>, Error> {
+        let wanted = match self.variable("ansible_become")? {
+            Some(value) => to_bool("ansible_become", &value)?,
+            None => {
+                self.flag("become", |c| c.r#become.as_ref())?.unwrap_or(options.defaults.r#become)
+            }
+        };
+        if !wanted {
+            return Ok(None);
+        }
+        let method = self
+            .variable_text(&["ansible_become_method"])?
+            .or(self.text(|c| c.become_method.as_ref())?)
+            .or(options.defaults.become_method.clone());
+        let method = method_by_name(method.as_deref())?;
+        let own = |what: &str| match method {
+            BecomeMethod::Sudo => format!("ansible_sudo_{what}"),
+            BecomeMethod::Su => format!("ansible_su_{what}"),
+        };
+        let user = self
+            .variable_text(&["ansible_become_user", &own("user")])?
+            .or(self.text(|c| c.become_user.as_ref())?)
+            .or(options.defaults.become_user.clone())
+            .unwrap_or_else(|| "root".to_owned());
+        let exe = self
+            .variable_text(&["ansible_become_exe", &own("exe")])?
+            .or(self.text(|c| c.become_exe.as_ref())?);
+        let flags = self
+            .variable_text(&["ansible_become_flags", &own("flags")])?
+            .or(self.text(|c| c.become_flags.as_ref())?);
+        let flags = flags.map(|text| words("become_flags", &text)).transpose()?;
+        let password = self
+            .variable_text(&["ansible_become_password", "ansible_become_pass", &own("pass")])?
+            .map(Secret::new)
+            .or(options.defaults.become_password.clone());
+        Ok(Some(RunAs { user, method, exe, flags, password }))
+    }
+
+    /// Where a host is, and how it is reached. `default` is what a host without `ansible_connection` takes.
+    pub(crate) fn target(
+        &self,
+        host: &HostName,
+        options: &Options,
+        default: Connection,
+    ) -> Result<Target, Error> {
+        let defaults = &options.defaults;
+        let connection = self
+            .variable_text(&["ansible_connection"])?
+            .or(self.text(|c| c.connection.as_ref())?)
+            .or(defaults.connection.clone());
+        let connection = connection_by_name(connection.as_deref(), default)?;
+        let port = match self
+            .any_variable(&["ansible_port", "ansible_ssh_port"])?
+            .or(self.value(|c| c.port.as_ref())?)
+        {
+            Some(value) => Some(port_number(&value)?),
+            None => None,
+        };
+        let user = self
+            .variable_text(&["ansible_user", "ansible_ssh_user"])?
+            .or(self.text(|c| c.remote_user.as_ref())?)
+            .or(defaults.remote_user.clone());
+        let mut ssh_args = words("ssh arguments", &defaults.ssh_args)?;
+        for name in ["ansible_ssh_common_args", "ansible_ssh_extra_args"] {
+            if let Some(text) = self.variable_text(&[name])? {
+                ssh_args.extend(words(name, &text)?);
+            }
+        }
+        let checking = self
+            .any_variable(&["ansible_host_key_checking", "ansible_ssh_host_key_checking"])?
+            .map(|value| to_bool("ansible_host_key_checking", &value))
+            .transpose()?
+            .unwrap_or(!defaults.no_host_key_checking);
+        Ok(Target {
+            host: host.clone(),
+            connection,
+            address: self
+                .variable_text(&["ansible_host", "ansible_ssh_host"])?
+                .unwrap_or_else(|| host.to_string()),
+            port,
+            user,
+            password: self
+                .variable_text(&["ansible_password", "ansible_ssh_pass", "ansible_ssh_password"])?
+                .map(Secret::new)
+                .or(defaults.password.clone()),
+            private_key: self
+                .variable_text(&["ansible_ssh_private_key_file", "ansible_private_key_file"])?
+                .map(|path| expand_home(&path))
+                .or(defaults.private_key.clone()),
+            ssh_args,
+            host_key_checking: checking,
+            connect_timeout: Duration::from_secs(defaults.timeout.unwrap_or(10)),
+            options: BTreeMap::new(),
+        })
+    }
+}
+
+fn expand_home(path: &str) -> PathBuf {
+    match (path.strip_prefix("~/"), std::env::home_dir()) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => PathBuf::from(path),
+    }
+}
+
+fn wrong(name: &str, expected: &str, value: &Value) -> Error {
+    Error::new(
+        ErrorKind::Value,
+        format!("{name} must be {expected}, got {} ({})", value.repr(), value.type_name()),
+    )
+}
+
+/// Ansible's lenient booleans.
+pub(crate) fn to_bool(name: &str, value: &Value) -> Result<bool, Error> {
+    if let Some(flag) = value.as_bool() {
+        return Ok(flag);
+    }
+    match value.to_string().to_lowercase().as_str() {
+        "yes" | "on" | "1" | "true" | "t" | "y" | "1.0" => Ok(true),
+        "no" | "off" | "0" | "false" | "f" | "n" | "0.0" => Ok(false),
+        _ => Err(wrong(name, "a boolean", value)),
+    }
+}
+
+/// A number of seconds, possibly as text.
+pub(crate) fn seconds(name: &str, value: &Value) -> Result<Duration, Error> {
+    let number = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok());
+    number
+        .filter(|number| number.is_finite() && *number >= 0.0)
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| wrong(name, "a number of seconds", value))
+}
+
+/// A count, possibly as text.
+pub(crate) fn count(name: &str, value: &Value) -> Result<u32, Error> {
+    value
+        .as_i64()
+        .or_else(|| value.as_str()?.trim().parse().ok())
+        .and_then(|number| u32::try_from(number).ok())
+        .ok_or_else(|| wrong(name, "a number that is not negative", value))
+}
+
+fn port_number(value: &Value) -> Result<u16, Error> {
+    count("ansible_port", value)
+        .ok()
+        .and_then(|number| u16::try_from(number).ok())
+        .filter(|port| *port > 0)
+        .ok_or_else(|| wrong("ansible_port", "a port number", value))
+}
+
+fn words(name: &str, text: &str) -> Result<Vec<String>, Error> {
+    shlex::split(text).ok_or_else(|| {
+        Error::new(ErrorKind::Value, format!("{name} has an unbalanced quote: {text}"))
+    })
+}
+
+fn method_by_name(name: Option<&str>) -> Result<BecomeMethod, Error> {
+    match name.map(short).unwrap_or("sudo") {
+        "sudo" => Ok(BecomeMethod::Sudo),
+        "su" => Ok(BecomeMethod::Su),
+        other => Err(Error::new(
+            ErrorKind::Value,
+            format!("become_method must be one of: sudo, su, got: {other}"),
+        )),
+    }
+}
+
+fn connection_by_name(name: Option<&str>, default: Connection) -> Result<Connection, Error> {
+    match name.map(short) {
+        None | Some("smart") => Ok(default),
+        Some("local") => Ok(Connection::Local),
+        Some("ssh" | "paramiko" | "paramiko_ssh") => Ok(Connection::Ssh),
+        Some("agent" | "muster") => Ok(Connection::Agent),
+        Some(other) => Err(Error::new(
+            ErrorKind::Value,
+            format!("ansible_connection must be one of: agent, ssh, local, smart, got: {other}"),
+        )),
+    }
+}
+
+fn short(name: &str) -> &str {
+    name.strip_prefix("ansible.builtin.")
+        .or_else(|| name.strip_prefix("ansible.legacy."))
+        .unwrap_or(name)
+}

@@ -1,0 +1,99 @@
+//! The stream of events: results are redacted here, once, before anybody sees them.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jinja::Error;
+use model::{Args, EventKind, HostName, HostResult, Outcome, Place, Recap, Verdict};
+use tokio::sync::mpsc;
+use yaml::{Diagnostic, Span, Style};
+
+use crate::attributes::Tolerance;
+use crate::walk::Planned;
+
+const CENSORED: &str =
+    "the output has been hidden due to the fact that 'no_log: true' was specified for this result";
+
+/// Where events go; counts them into the recap on the way.
+#[derive(Debug, Clone)]
+pub(crate) struct Events {
+    sender: mpsc::UnboundedSender<EventKind>,
+    recap: Arc<Mutex<Recap>>,
+}
+
+/// A result before redaction.
+pub(crate) struct Draft<'a> {
+    pub(crate) host: &'a HostName,
+    pub(crate) delegated_to: Option<HostName>,
+    pub(crate) task: &'a str,
+    pub(crate) planned: &'a Planned,
+    pub(crate) outcome: Outcome,
+    pub(crate) diagnostic: Option<String>,
+    pub(crate) tolerance: Tolerance,
+    pub(crate) took: Duration,
+}
+
+impl Events {
+    pub(crate) fn new(sender: mpsc::UnboundedSender<EventKind>) -> Self {
+        Self { sender, recap: Arc::default() }
+    }
+
+    /// The counts so far, by host name.
+    pub(crate) fn recap(&self) -> Recap {
+        let mut recap = self.recap.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        recap.hosts.sort_keys();
+        recap
+    }
+
+    /// Sends an event. Nobody listening is no reason to stop a run.
+    pub(crate) fn send(&self, kind: EventKind) {
+        self.recap.lock().unwrap_or_else(PoisonError::into_inner).add(&kind);
+        let _ = self.sender.send(kind);
+    }
+
+    pub(crate) fn warn(&self, message: impl Into<String>) {
+        self.send(EventKind::Warned { message: message.into() });
+    }
+
+    /// A result as it may be shown.
+    pub(crate) fn host_result(&self, draft: Draft<'_>) -> HostResult {
+        let Draft { host, delegated_to, task, planned, outcome, diagnostic, tolerance, took } =
+            draft;
+        let action = &planned.task.action;
+        HostResult {
+            host: host.clone(),
+            delegated_to,
+            task: task.to_owned(),
+            action: action.name.to_string(),
+            ignored: outcome.is_failed() && tolerance.ignore_errors,
+            rescued: false,
+            outcome: if tolerance.no_log { censored(outcome) } else { outcome },
+            no_log: tolerance.no_log,
+            diagnostic: diagnostic.filter(|_| !tolerance.no_log),
+            verbose_always: matches!(&*action.name, "debug" | "assert" | "fail"),
+            place: Some(place(&planned.task.span)),
+            took,
+        }
+    }
+}
+
+/// What of a `no_log` result may be shown: that it was hidden, and how it ended.
+fn censored(outcome: Outcome) -> Outcome {
+    let hide = |_: String| CENSORED.to_owned();
+    let verdict = match outcome.verdict {
+        Verdict::Failed { message } => Verdict::Failed { message: hide(message) },
+        Verdict::Unknown { message } => Verdict::Unknown { message: hide(message) },
+        other => other,
+    };
+    Outcome::new(verdict, Args::from_iter([("censored".to_owned(), CENSORED.into())]))
+}
+
+/// A place as events name it.
+pub(crate) fn place(span: &Span) -> Place {
+    Place { file: span.path().display().to_string(), line: span.line, column: span.column }
+}
+
+/// An evaluation error as people see it; without a place of its own it is shown at the task.
+pub(crate) fn diagnostic_of(error: &Error, task: &Span) -> String {
+    Diagnostic::from(error.clone()).or_at(task).render(Style::Plain)
+}

@@ -1,0 +1,505 @@
+//! A run: playbooks, play after play, batch after batch. The entry point of the engine.
+
+use std::sync::{Arc, RwLock};
+
+use indexmap::IndexMap;
+use jinja::{Environment, Templar, Value};
+use language::{Inventory, Layer, Level, Loader, Play, Playbook};
+use model::{EventKind, HostName, RunStatus};
+use tokio::sync::mpsc;
+use yaml::{Diagnostic, Style};
+
+use crate::cursor::{BlockNode, Key, Node};
+use crate::events::Events;
+use crate::link::{BlobStore, Links};
+use crate::options::{Gathering, Options};
+use crate::play::{Batch, BatchEnd, Settings, alive, play_flag};
+use crate::scope::{HostVars, PlayScope, TaskFiles};
+use crate::state::{HostState, Hosts, read};
+use crate::synthetic;
+use crate::walk::{Builder, Context};
+use crate::world::{World, magic};
+
+/// Everything that a run needs. [`Run::play`] carries it out.
+pub struct Run {
+    /// Loaded playbooks, in order.
+    pub playbooks: Vec<Playbook>,
+    /// Hosts and groups.
+    pub inventory: Inventory,
+    /// Flags.
+    pub options: Options,
+    /// Ways to hosts.
+    pub links: Arc<dyn Links>,
+    /// Where contents are left for hosts to fetch.
+    pub blobs: Arc<dyn BlobStore>,
+    /// Reads included tasks, roles and variable files.
+    pub loader: Loader,
+    /// Filters, tests and lookups.
+    pub environment: Environment,
+    /// The names of all modules, as tasks call them.
+    pub modules: Vec<String>,
+    /// Where events go, in order.
+    pub events: mpsc::UnboundedSender<EventKind>,
+}
+
+impl Run {
+    /// Plays everything. Errors of the content are events too ([`EventKind::Aborted`]); the last event is always
+    /// [`EventKind::RunFinished`].
+    pub async fn play(self) -> RunStatus {
+        let Self {
+            playbooks,
+            inventory,
+            options,
+            links,
+            blobs,
+            loader,
+            environment,
+            modules,
+            events,
+        } = self;
+        let extra = options
+            .extra_vars
+            .iter()
+            .map(|(name, value)| (Arc::from(name.as_str()), value.clone()))
+            .collect();
+        let world = Arc::new(World {
+            environment,
+            extra: Arc::new(Layer::new(Level::ExtraVars, "extra vars", extra)),
+            options,
+            inventory: RwLock::new(inventory),
+            hosts: Hosts::default(),
+            links: links.clone(),
+            blobs,
+            loader,
+            modules,
+            events: Events::new(events),
+        });
+        let paths = playbooks.iter().map(|playbook| playbook.path.display().to_string()).collect();
+        world.events.send(EventKind::RunStarted { playbooks: paths, check: world.options.check });
+        let aborted = match play_all(&world, &playbooks).await {
+            Ok(()) => false,
+            Err(diagnostic) => {
+                world.events.send(EventKind::Aborted { message: diagnostic.render(Style::Plain) });
+                true
+            }
+        };
+        links.close().await;
+        let recap = world.events.recap();
+        let status = match (aborted, recap.exit_code()) {
+            (true, _) => RunStatus::Aborted,
+            (false, 0) => RunStatus::Succeeded,
+            (false, _) => RunStatus::Failed,
+        };
+        world.events.send(EventKind::RunFinished { recap, status });
+        status
+    }
+}
+
+async fn play_all(world: &Arc<World>, playbooks: &[Playbook]) -> Result<(), Diagnostic> {
+    for play in playbooks.iter().flat_map(|playbook| &playbook.plays) {
+        play.roles.iter().try_for_each(|role| world.check_role(role))?;
+        for items in [&play.pre_tasks, &play.tasks, &play.post_tasks, &play.handlers] {
+            world.check_actions(items)?;
+        }
+    }
+    for play in playbooks.iter().flat_map(|playbook| &playbook.plays) {
+        if play_one(world, play).await? == BatchEnd::EndRun {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// One play, batch after batch.
+async fn play_one(world: &Arc<World>, play: &Arc<Play>) -> Result<BatchEnd, Diagnostic> {
+    let scope = play_scope(world, play)?;
+    let name = play_name(world, play, &scope)?;
+    let selected = select_hosts(world, play, &scope)?;
+    let hosts = alive(world, &selected);
+    if hosts.is_empty() {
+        world.events.send(EventKind::NoHostsMatched { name });
+        return Ok(BatchEnd::Done);
+    }
+    let batches = with_play_templar(world, play, &scope, |templar| batches(play, &hosts, templar))?;
+    for batch in batches {
+        let batch = alive(world, &batch);
+        if batch.is_empty() {
+            continue;
+        }
+        world.events.send(EventKind::PlayStarted { name: name.clone(), hosts: batch.clone() });
+        match play_batch(world, play, &scope, &hosts, &batch).await? {
+            BatchEnd::Done => {}
+            BatchEnd::EndPlay => return Ok(BatchEnd::EndPlay),
+            BatchEnd::EndRun => return Ok(BatchEnd::EndRun),
+        }
+    }
+    Ok(BatchEnd::Done)
+}
+
+async fn play_batch(
+    world: &Arc<World>,
+    play: &Arc<Play>,
+    base: &PlayScope,
+    hosts: &[HostName],
+    batch: &[HostName],
+) -> Result<BatchEnd, Diagnostic> {
+    let mut scope = base.clone();
+    scope.magic = play_magic(world, play, base, hosts, batch);
+    load_vars_files(world, play, &mut scope, batch)?;
+    let mut builder = Builder::default();
+    let gather = with_play_templar(world, play, &scope, |templar| {
+        play_flag(templar, "gather_facts", play.gather_facts.as_ref())
+    })?;
+    let root = root_block(world, play, &mut builder, gather, batch);
+    scope.roles = builder.public.clone();
+    let settings = settings(world, play, &scope)?;
+    for host in batch {
+        world.hosts.change(host, |state| state.notified.clear());
+    }
+    Batch::new(world, play, scope, builder, root, batch, settings).run().await
+}
+
+/// Facts, pre_tasks, roles, tasks, post_tasks, with handlers flushed between.
+fn root_block(
+    world: &World,
+    play: &Arc<Play>,
+    builder: &mut Builder,
+    gather: Option<bool>,
+    batch: &[HostName],
+) -> Arc<BlockNode<crate::walk::Planned>> {
+    let context = Context::of_play(&play.common);
+    let mut body = Vec::new();
+    let mut number = 0;
+    let mut next = || {
+        number += 1;
+        Key::root().child(number)
+    };
+    let wanted = gather.unwrap_or(match world.options.gather_facts {
+        Gathering::Implicit => true,
+        Gathering::Explicit => false,
+        Gathering::Smart => {
+            batch.iter().any(|host| world.hosts.with(host, |state| !state.gathered))
+        }
+    });
+    if wanted {
+        body.extend(builder.items(&[synthetic::gather(play)], &context, &next()));
+    }
+    let flush = [synthetic::flush(play)];
+    let mut stage = |builder: &mut Builder, nodes: Vec<Node<_>>, key: Key| {
+        if !nodes.is_empty() {
+            body.extend(nodes);
+            body.extend(builder.items(&flush, &context, &key));
+        }
+    };
+    let pre = builder.items(&play.pre_tasks, &context, &next());
+    stage(builder, pre, next());
+    let mut main = Vec::new();
+    for role in &play.roles {
+        if builder.should_play(role) {
+            let key = next();
+            main.push(Node::Block(Arc::new(builder.role(role, &context, &key))));
+        }
+    }
+    main.extend(builder.items(&play.tasks, &context, &next()));
+    stage(builder, main, next());
+    let post = builder.items(&play.post_tasks, &context, &next());
+    stage(builder, post, next());
+    // The play's own handlers stand behind those of its roles, so that they win by name.
+    builder.handlers(&play.handlers, &context);
+    Arc::new(BlockNode::plain(body))
+}
+
+/// The play's scope before its hosts are known.
+fn play_scope(world: &Arc<World>, play: &Arc<Play>) -> Result<PlayScope, Diagnostic> {
+    let mut scope = PlayScope {
+        directory: play.directory.clone(),
+        magic: magic("play", IndexMap::new()),
+        vars: Arc::new(Layer::new(Level::PlayVars, "play vars", play.common.vars.clone())),
+        prompted: Arc::new(Layer::new(Level::VarsPrompt, "vars_prompt", IndexMap::new())),
+        files: IndexMap::new(),
+        roles: Vec::new(),
+    };
+    scope.magic = play_magic(world, play, &scope, &[], &[]);
+    let prompted = with_play_templar(world, play, &scope, |templar| prompts(world, play, templar))?;
+    scope.prompted = Arc::new(Layer::new(Level::VarsPrompt, "vars_prompt", prompted));
+    Ok(scope)
+}
+
+/// `vars_prompt` without a person to ask: the defaults, unless `--extra-vars` says otherwise.
+fn prompts(
+    world: &World,
+    play: &Play,
+    templar: &Templar<'_>,
+) -> Result<language::Vars, Diagnostic> {
+    let mut vars = language::Vars::new();
+    for raw in &play.vars_prompt {
+        let prompt = templar.resolve(raw).map_err(Diagnostic::from)?;
+        let Some(name) = prompt.get("name") else { continue };
+        let name: Arc<str> = name.to_string().into();
+        if !world.extra.vars.contains_key(&name) {
+            world.events.warn(format!(
+                "Not prompting for '{name}': the run is not interactive; its default is used"
+            ));
+            vars.insert(name, prompt.get("default").unwrap_or_else(|| Value::from("")));
+        }
+    }
+    Ok(vars)
+}
+
+fn play_magic(
+    world: &Arc<World>,
+    play: &Play,
+    scope: &PlayScope,
+    hosts: &[HostName],
+    batch: &[HostName],
+) -> Arc<Layer> {
+    let options = &world.options;
+    let names = |hosts: &[HostName]| {
+        Value::list(hosts.iter().map(|host| Value::from(host.as_str())).collect())
+    };
+    let texts = |texts: &[String]| {
+        Value::list(texts.iter().map(|text| Value::from(text.as_str())).collect())
+    };
+    let roles = play.roles.iter().map(|role| Value::from(&*role.name)).collect();
+    let mut vars: IndexMap<Arc<str>, Value> = IndexMap::new();
+    let mut set = |name: &str, value: Value| vars.insert(name.into(), value);
+    set("playbook_dir", Value::from(&*play.directory.to_string_lossy()));
+    set("groups", world.groups());
+    set(
+        "ansible_play_name",
+        Value::from(
+            play.common.name.as_ref().map(ToString::to_string).unwrap_or_default().as_str(),
+        ),
+    );
+    set("ansible_play_hosts_all", names(hosts));
+    set("ansible_play_hosts", names(hosts));
+    set("ansible_play_batch", names(batch));
+    set("play_hosts", names(batch));
+    set("ansible_play_role_names", Value::list(roles));
+    set(
+        "role_names",
+        Value::list(play.roles.iter().map(|role| Value::from(&*role.name)).collect()),
+    );
+    set("ansible_check_mode", Value::from(options.check));
+    set("ansible_diff_mode", Value::from(options.diff));
+    set("ansible_verbosity", Value::from(i64::from(options.verbosity)));
+    set("ansible_forks", Value::from(options.forks.unwrap_or(hosts.len().max(1)) as i64));
+    set("ansible_limit", options.limit.as_deref().map_or_else(|| Value::none(), Value::from));
+    let all = ["all".to_owned()];
+    set("ansible_run_tags", texts(if options.tags.is_empty() { &all } else { &options.tags }));
+    set("ansible_skip_tags", texts(&options.skip_tags));
+    set("ansible_version", version());
+    set("inventory_dir", inventory_directory(world));
+    let bare = PlayScope { magic: magic("play", vars.clone()), ..scope.clone() };
+    vars.insert("hostvars".into(), HostVars::new(world, bare));
+    magic("play", vars)
+}
+
+fn inventory_directory(world: &World) -> Value {
+    match read(&world.inventory).directory() {
+        Some(directory) => Value::from(&*directory.to_string_lossy()),
+        None => Value::none(),
+    }
+}
+
+/// The version of Ansible whose behaviour this is.
+fn version() -> Value {
+    Value::from_json(serde_json::json!({
+        "full": "2.19.0", "string": "2.19.0", "major": 2, "minor": 19, "revision": 0
+    }))
+}
+
+/// Evaluates with what the play sees without any host.
+fn with_play_templar<T>(
+    world: &World,
+    play: &Play,
+    scope: &PlayScope,
+    look: impl FnOnce(&Templar<'_>) -> Result<T, Diagnostic>,
+) -> Result<T, Diagnostic> {
+    let nobody = HostState::new(HostName::from(""), Vec::new());
+    let seen = scope.of_play(world, &nobody);
+    let files = TaskFiles::new(None, &play.directory);
+    look(&Templar::new(&world.environment, &seen, &files)).map_err(|error| error.or_at(&play.span))
+}
+
+fn play_name(world: &World, play: &Play, scope: &PlayScope) -> Result<String, Diagnostic> {
+    let patterns = || play.hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    with_play_templar(world, play, scope, |templar| {
+        Ok(match &play.common.name {
+            Some(raw) => templar.resolve(raw).unwrap_or_else(|_| raw.clone()).to_string(),
+            None => patterns(),
+        })
+    })
+}
+
+fn select_hosts(
+    world: &World,
+    play: &Play,
+    scope: &PlayScope,
+) -> Result<Vec<HostName>, Diagnostic> {
+    let (patterns, order) = with_play_templar(world, play, scope, |templar| {
+        let mut patterns = Vec::new();
+        for raw in &play.hosts {
+            let value = templar.resolve(raw).map_err(Diagnostic::from)?;
+            match value.as_list() {
+                Some(list) => patterns.extend(list.snapshot().iter().map(ToString::to_string)),
+                None => patterns.push(value.to_string()),
+            }
+        }
+        let order = play
+            .order
+            .as_ref()
+            .map(|raw| templar.resolve(raw))
+            .transpose()
+            .map_err(Diagnostic::from)?;
+        Ok((patterns, order.map(|order| order.to_string())))
+    })?;
+    let selection = read(&world.inventory)
+        .select(&patterns, world.options.limit.as_deref())
+        .map_err(|error| error.or_at(&play.span))?;
+    for warning in selection.warnings {
+        world.events.warn(warning);
+    }
+    let mut hosts = selection.hosts;
+    match order.as_deref() {
+        None | Some("inventory") => {}
+        Some("reverse_inventory") => hosts.reverse(),
+        Some("sorted") => hosts.sort(),
+        Some("reverse_sorted") => hosts.sort_by(|a, b| b.cmp(a)),
+        Some("shuffle") => shuffle(&mut hosts),
+        Some(other) => {
+            return Err(Diagnostic::error(format!(
+                "order must be one of: inventory, reverse_inventory, sorted, reverse_sorted, shuffle, got: {other}"
+            ))
+            .at(&play.span));
+        }
+    }
+    Ok(hosts)
+}
+
+/// By the hash of a random id and the name: random enough to spread load, and needs no generator.
+fn shuffle(hosts: &mut [HostName]) {
+    let seed = model::RunId::generate().to_string();
+    hosts.sort_by_cached_key(|host| model::Digest::of(format!("{seed}{host}").as_bytes()));
+}
+
+/// The batches of `serial`: numbers and percentages, the last one repeated.
+fn batches(
+    play: &Play,
+    hosts: &[HostName],
+    templar: &Templar<'_>,
+) -> Result<Vec<Vec<HostName>>, Diagnostic> {
+    let mut sizes = Vec::new();
+    for raw in &play.serial {
+        let value = templar.resolve(raw).map_err(Diagnostic::from)?;
+        let values = value.as_list().map_or_else(|| vec![value.clone()], jinja::List::snapshot);
+        for value in values {
+            sizes.push(batch_size(&value, hosts.len()).ok_or_else(|| {
+                Diagnostic::error(format!(
+                    "serial must be a number or a percentage, got {}",
+                    value.repr()
+                ))
+                .at(&play.span)
+            })?);
+        }
+    }
+    let mut rest = hosts;
+    let mut batches = Vec::new();
+    let mut sizes = sizes.into_iter().peekable();
+    let mut size = hosts.len();
+    while !rest.is_empty() {
+        size = sizes.next().unwrap_or(size);
+        let count = if size == 0 { rest.len() } else { size.min(rest.len()) };
+        let (batch, others) = rest.split_at(count);
+        batches.push(batch.to_vec());
+        rest = others;
+    }
+    Ok(batches)
+}
+
+fn batch_size(value: &Value, hosts: usize) -> Option<usize> {
+    if let Some(number) = value.as_i64() {
+        return Some(usize::try_from(number).unwrap_or(0));
+    }
+    let text = value.as_str()?.trim();
+    match text.strip_suffix('%') {
+        Some(percent) => {
+            let percent: f64 = percent.trim().parse().ok()?;
+            Some(((percent / 100.0 * hosts as f64) as usize).max(1))
+        }
+        None => text.parse().ok(),
+    }
+}
+
+fn settings(world: &World, play: &Play, scope: &PlayScope) -> Result<Settings, Diagnostic> {
+    with_play_templar(world, play, scope, |templar| {
+        let flag = |name: &str, raw: &Option<Value>| play_flag(templar, name, raw.as_ref());
+        let most = play.max_fail_percentage.as_ref().map(|raw| templar.resolve(raw)).transpose();
+        let most = most.map_err(Diagnostic::from)?;
+        Ok(Settings {
+            any_errors_fatal: flag("any_errors_fatal", &play.common.any_errors_fatal)?
+                .unwrap_or(false),
+            force_handlers: flag("force_handlers", &play.force_handlers)?
+                .unwrap_or(world.options.force_handlers),
+            max_fail_percentage: most
+                .and_then(|value| value.as_f64().or_else(|| value.as_str()?.parse().ok())),
+        })
+    })
+}
+
+/// `vars_files`, for each host: a name may be a template over the host's variables, a list means the first that exists.
+fn load_vars_files(
+    world: &World,
+    play: &Play,
+    scope: &mut PlayScope,
+    batch: &[HostName],
+) -> Result<(), Diagnostic> {
+    if play.vars_files.is_empty() {
+        return Ok(());
+    }
+    let mut known: IndexMap<std::path::PathBuf, Arc<Layer>> = IndexMap::new();
+    for host in batch {
+        let mut layers = Vec::new();
+        for raw in &play.vars_files {
+            let seen = world.hosts.with(host, |state| scope.of_play(world, state));
+            let files = TaskFiles::new(None, &play.directory);
+            let templar = Templar::new(&world.environment, &seen, &files);
+            let choices = raw.as_list().map_or_else(|| vec![raw.clone()], jinja::List::snapshot);
+            let path = first_file(&choices, &templar, play)?;
+            let layer = match known.get(&path) {
+                Some(layer) => layer.clone(),
+                None => {
+                    let vars = world.loader.vars(&path)?;
+                    let layer =
+                        Arc::new(Layer::new(Level::VarsFiles, path.display().to_string(), vars));
+                    known.insert(path, layer.clone());
+                    layer
+                }
+            };
+            layers.insert(0, layer);
+            scope.files.insert(host.clone(), layers.clone());
+        }
+    }
+    Ok(())
+}
+
+fn first_file(
+    choices: &[Value],
+    templar: &Templar<'_>,
+    play: &Play,
+) -> Result<std::path::PathBuf, Diagnostic> {
+    let mut tried = Vec::new();
+    for choice in choices {
+        let name = templar
+            .resolve(choice)
+            .map_err(|error| Diagnostic::from(error).or_at(&play.span))?
+            .to_string();
+        for path in [play.directory.join(&name), play.directory.join("vars").join(&name)] {
+            if path.is_file() {
+                return Ok(path);
+            }
+        }
+        tried.push(name);
+    }
+    Err(Diagnostic::error(format!("vars file {} was not found", tried.join(" or "))).at(&play.span))
+}
