@@ -297,6 +297,11 @@ pub(crate) fn parse<M: Arguments>(args: &Args, host: &dyn Probe) -> Result<Parse
             }
         }
     }
+    for field in &spec.fields {
+        if let Some(default) = &field.default {
+            reader.given.entry(field.name).or_insert_with(|| default.clone());
+        }
+    }
     let module = M::take_all(&mut reader).map_err(|failure| secrets.mask_failure(failure))?;
     Ok(Parsed { module, invocation, secrets, warnings: reader.warnings })
 }

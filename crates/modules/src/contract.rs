@@ -19,6 +19,9 @@ pub enum Check<C> {
     InSync,
     /// This differs from what is wanted, and would be repaired.
     Drift(C),
+    /// In sync, with work beside it that counts as no change (refreshing a cache, `daemon_reload`): done, unless in check
+    /// mode, and reported ok; `changed: true` left by `apply` says that it showed more to do after all.
+    Upkeep(C),
     /// Acts each time it is asked (`state: restarted`, `state: touch`): changed, and exempt from the last law.
     Act(C),
     /// Only doing it would tell (`command` without `creates`): skipped in check mode.

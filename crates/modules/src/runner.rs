@@ -62,6 +62,8 @@ pub enum Answer {
     InSync,
     /// See [`Check::Drift`].
     Drift,
+    /// See [`Check::Upkeep`].
+    Upkeep,
     /// See [`Check::Act`].
     Act,
     /// See [`Check::CannotTell`].
@@ -126,6 +128,7 @@ impl Attempt<'_> {
         let (answer, change) = match module.check(self.system, &mut self.result)? {
             Check::InSync => (Answer::InSync, None),
             Check::Drift(change) => (Answer::Drift, Some(change)),
+            Check::Upkeep(change) => (Answer::Upkeep, Some(change)),
             Check::Act(change) => (Answer::Act, Some(change)),
             Check::CannotTell(change) => (Answer::CannotTell, Some(change)),
         };
@@ -143,6 +146,9 @@ impl Attempt<'_> {
                 return Ok((Verdict::Unknown { message }, Vec::new()));
             }
         }
+        if answer == Answer::Upkeep {
+            return self.keep_up(module, change);
+        }
         let diff = if self.step.mode.diff { change.diff(self.system)? } else { Vec::new() };
         if self.step.mode.check {
             return Ok((Verdict::Changed, diff));
@@ -151,6 +157,22 @@ impl Attempt<'_> {
         match self.result.remove("changed") {
             Some(Value::Bool(false)) => Ok((Verdict::Ok, Vec::new())),
             _ => Ok((Verdict::Changed, diff)),
+        }
+    }
+
+    /// Does work that counts as no change.
+    fn keep_up<M: Module>(
+        &mut self,
+        module: &M,
+        change: M::Change,
+    ) -> Result<(Verdict, Vec<model::Diff>), Failure> {
+        if self.step.mode.check {
+            return Ok((self.in_sync(), Vec::new()));
+        }
+        module.apply(change, self.system, &mut self.result)?;
+        match self.result.remove("changed") {
+            Some(Value::Bool(true)) => Ok((Verdict::Changed, Vec::new())),
+            _ => Ok((Verdict::Ok, Vec::new())),
         }
     }
 
