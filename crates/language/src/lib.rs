@@ -2,6 +2,12 @@
 //!
 //! Knows nothing of the network or of hosts' state; files come through the `Source` trait.
 
+mod arguments;
+mod common;
+mod field;
+mod loader;
+mod names;
+mod reader;
 mod source;
 mod stub;
 pub use stub::{Loader, RoleRequest};
@@ -12,6 +18,8 @@ mod tree;
 mod value;
 mod variables;
 
+pub use loader::{Loader, Place, RoleRequest};
+pub use names::{canonical_action, nearest};
 pub use source::{Files, Memory, Source, read_document};
 pub use tree::{Action, Block, Common, Item, Loop, LoopControl, Play, Playbook, Role, Task, Vars};
 pub use value::{is_variable_name, value_from_node, vars_from_node};

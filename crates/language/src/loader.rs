@@ -1,0 +1,177 @@
+//! The way into the tree: playbooks, task files, roles and files of variables, found, read and expanded.
+//!
+//! Called once for a playbook, and again by the engine for every include. Static imports are expanded here; what they
+//! may use of variables is what is known without hosts.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jinja::{Disk, Environment, Templar, Value};
+use yaml::{Diagnostic, NodeValue, Result, Span};
+
+use crate::reader::Reader;
+use crate::source::read_document;
+use crate::value::vars_from_node;
+use crate::{Item, Layer, Level, Playbook, Role, Scope, Source, Vars};
+
+/// Reads the files of the language into trees.
+pub struct Loader {
+    pub(crate) source: Arc<dyn Source>,
+    pub(crate) roles_path: Vec<PathBuf>,
+    pub(crate) collections_path: Vec<PathBuf>,
+    pub(crate) actions: Vec<Arc<str>>,
+    extra_vars: Arc<Layer>,
+    environment: Environment,
+    warnings: Mutex<Vec<Diagnostic>>,
+}
+
+/// Where in the content something stands: what relative names are relative to, and what templates of static imports see.
+#[derive(Debug, Clone, Default)]
+pub struct Place {
+    /// The directory of the playbook.
+    pub playbook_dir: PathBuf,
+    /// The directory of the role that it belongs to.
+    pub role: Option<PathBuf>,
+    /// The file that it stands in.
+    pub file: PathBuf,
+    /// Whether it is among handlers.
+    pub is_handler: bool,
+    /// Variables that are known here.
+    pub scope: Scope,
+    /// The files whose imports led here, to find circles.
+    pub(crate) trail: Vec<PathBuf>,
+}
+
+/// The use of a role: which one, which of its files, and what was written beside it.
+#[derive(Debug, Clone, Default)]
+#[expect(missing_docs, reason = "the fields are the arguments of include_role, documented there")]
+pub struct RoleRequest {
+    pub name: String,
+    pub tasks_from: Option<String>,
+    pub vars_from: Option<String>,
+    pub defaults_from: Option<String>,
+    pub handlers_from: Option<String>,
+    pub public: bool,
+    pub allow_duplicates: Option<bool>,
+    /// Keywords beside the name.
+    pub common: Arc<crate::Common>,
+    /// Parameters: the keys beside the name that are no keywords.
+    pub params: Vars,
+    /// Where the name is written.
+    pub span: Option<Span>,
+}
+
+impl Loader {
+    /// A loader without search paths and extra variables.
+    pub fn new(source: Arc<dyn Source>) -> Self {
+        Self {
+            source,
+            roles_path: Vec::new(),
+            collections_path: Vec::new(),
+            actions: Vec::new(),
+            extra_vars: Arc::new(Layer::new(Level::ExtraVars, "extra vars", Vars::new())),
+            environment: Environment::new(),
+            warnings: Mutex::default(),
+        }
+    }
+
+    /// Directories in which roles are searched after `roles/` beside the playbook (`ANSIBLE_ROLES_PATH`).
+    pub fn with_roles_path(self, roles_path: Vec<PathBuf>) -> Self {
+        Self { roles_path, ..self }
+    }
+
+    /// Directories that hold `ansible_collections` (`ANSIBLE_COLLECTIONS_PATH`).
+    pub fn with_collections_path(self, collections_path: Vec<PathBuf>) -> Self {
+        Self { collections_path, ..self }
+    }
+
+    /// The canonical names of all actions and modules: others are refused while reading, with the nearest spelling.
+    /// Without this, any name is accepted.
+    pub fn with_actions<N: Into<Arc<str>>>(self, names: impl IntoIterator<Item = N>) -> Self {
+        Self { actions: names.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// Variables of the command line, for templates in static imports.
+    pub fn with_extra_vars(self, vars: Vars) -> Self {
+        let extra_vars = Arc::new(Layer::new(Level::ExtraVars, "extra vars", vars));
+        Self { extra_vars, ..self }
+    }
+
+    /// A playbook with everything that it imports statically. `playbook_dir` and all places are relative if its path is.
+    pub fn playbook(&self, path: &Path) -> Result<Playbook> {
+        Ok(Playbook { path: path.to_owned(), plays: Reader::of_playbook(self, path).plays()? })
+    }
+
+    /// The tasks of an included file: `name` as written, found from `place`. Errors point at `at`.
+    pub fn tasks(&self, name: &str, place: &Place, at: Option<&Span>) -> Result<Vec<Item>> {
+        Reader::new(self, place.clone()).task_file(name, at)
+    }
+
+    /// A role with its dependencies, for one use.
+    pub fn role(&self, request: &RoleRequest, place: &Place) -> Result<Arc<Role>> {
+        Reader::new(self, place.clone()).role(request)
+    }
+
+    /// A file of variables; an empty file has none.
+    pub fn vars_file(&self, path: &Path) -> Result<Vars> {
+        let node = self.document(path)?;
+        if !matches!(node.value, NodeValue::Map(_) | NodeValue::Null) {
+            let message = format!("a file of variables must hold a mapping, not {}", node.kind());
+            return Err(Diagnostic::error(message).at(&node.span));
+        }
+        vars_from_node(&node, "a file of variables")
+    }
+
+    /// Warnings collected since the last call: duplicate keys and the like.
+    pub fn take_warnings(&self) -> Vec<Diagnostic> {
+        std::mem::take(&mut self.warnings.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn document(&self, path: &Path) -> Result<yaml::Node> {
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        read_document(&*self.source, path, &mut warnings)
+    }
+
+    /// The text of a name that static imports need now: a template sees only what is known without hosts.
+    pub(crate) fn static_text(&self, value: &Value, place: &Place) -> Result<Arc<str>> {
+        let resolved = if value.is_template() {
+            let scope = place.scope.with(self.extra_vars.clone());
+            let controller = Disk { search_path: vec![place.playbook_dir.clone()] };
+            Templar::new(&self.environment, &scope, &controller).resolve(value).map_err(|error| {
+                Diagnostic::from(error)
+                    .note("a static import is resolved before hosts are known: facts and inventory cannot be used")
+                    .hint("`include_tasks` and `include_role` are resolved for each host")
+            })?
+        } else {
+            value.clone()
+        };
+        resolved.as_arc_str().cloned().ok_or_else(|| {
+            let error = Diagnostic::error("this name must be text");
+            value.origin().map_or(error.clone(), |origin| error.at(origin))
+        })
+    }
+}
+
+impl Place {
+    /// The place of a playbook file's own content.
+    pub fn of_playbook(path: &Path) -> Self {
+        Self { playbook_dir: directory_of(path), file: path.to_owned(), ..Self::default() }
+    }
+
+    /// The same place in another file.
+    pub(crate) fn in_file(&self, path: &Path) -> Self {
+        let trail = self.trail.iter().cloned().chain([path.to_owned()]).collect();
+        Self { file: path.to_owned(), trail, ..self.clone() }
+    }
+
+    /// The same place with more variables known.
+    pub(crate) fn knowing(&self, level: Level, source: &str, vars: &Vars) -> Self {
+        let layer = Arc::new(Layer::new(level, source, vars.clone()));
+        Self { scope: self.scope.with(layer), ..self.clone() }
+    }
+}
+
+/// The directory of a file; empty for a bare name, which joins to bare names again.
+pub(crate) fn directory_of(path: &Path) -> PathBuf {
+    path.parent().map(Path::to_owned).unwrap_or_default()
+}

@@ -1,0 +1,265 @@
+//! Roles: where they are, what they hold, and the entries that name them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jinja::Value;
+use yaml::{Diagnostic, Node, NodeValue, Result};
+
+use super::{Reader, list_paths, point};
+use crate::field::Field;
+use crate::loader::{Place, RoleRequest};
+use crate::names::On;
+use crate::value::value_from_node;
+use crate::{Common, Item, Level, Role, Vars};
+
+/// The endings of a role's files, in the order in which they are tried.
+const ENDINGS: [&str; 4] = [".yml", ".yaml", ".json", ""];
+
+impl Reader<'_> {
+    /// The roles of a list of entries: `roles:` of a play, or a role's dependencies.
+    pub(crate) fn roles(&self, field: &Field<'_>, public: bool) -> Result<Vec<Arc<Role>>> {
+        let entries = match &field.value.value {
+            NodeValue::Null => return Ok(Vec::new()),
+            NodeValue::Seq(entries) => entries,
+            _ => return Err(field.must_be("a list of roles")),
+        };
+        entries
+            .iter()
+            .map(|entry| self.role(&RoleRequest { public, ..self.entry(entry)? }))
+            .collect()
+    }
+
+    /// An entry: a name, or a mapping of a name, keywords and parameters.
+    fn entry(&self, node: &Node) -> Result<RoleRequest> {
+        let nameless = || Diagnostic::error("this role has no name").at(&node.span);
+        let fields = match &node.value {
+            NodeValue::Str { .. } | NodeValue::Int(_) => {
+                let name = Value::trusted(node.as_str().unwrap_or(node.span.text()), None);
+                let name = self.loader.static_text(&name, &self.place)?.to_string();
+                return Ok(RoleRequest {
+                    name,
+                    span: Some(node.span.clone()),
+                    ..RoleRequest::default()
+                });
+            }
+            NodeValue::Map(fields) => fields,
+            _ => {
+                let message = format!("a role is a name or a mapping, not {}", node.kind());
+                return Err(Diagnostic::error(message).at(&node.span));
+            }
+        };
+        let mut common = Common { span: Some(node.span.clone()), ..Common::default() };
+        let mut params = Vars::new();
+        let mut name = None;
+        for pair in fields {
+            let field = Field::new(pair, On::Role)?;
+            match field.name {
+                "role" => name = field.text()?,
+                "name" => name = name.or(field.text()?),
+                _ if On::Role.admits(field.name) => {
+                    common.set(&field)?;
+                }
+                _ => {
+                    params.insert(field.name.into(), value_from_node(field.value)?);
+                }
+            }
+        }
+        let name = name.ok_or_else(nameless)?;
+        let place = self.place.knowing(Level::RoleParams, "role", &params);
+        Ok(RoleRequest {
+            name: self.loader.static_text(&name, &place)?.to_string(),
+            span: name.origin().map(|origin| (**origin).clone()),
+            common: Arc::new(common),
+            params,
+            ..RoleRequest::default()
+        })
+    }
+
+    /// A role with its dependencies, for one use.
+    pub(crate) fn role(&self, request: &RoleRequest) -> Result<Arc<Role>> {
+        let at = request.span.as_ref();
+        let path = self.find_role(&request.name).map_err(|error| point(error, at))?;
+        let own = Reader::new(
+            self.loader,
+            Place { role: Some(path.clone()), is_handler: false, ..self.place.clone() },
+        );
+        let meta = own.meta(&path, at)?;
+        let defaults = own.role_vars(&path, "defaults", request.defaults_from.as_deref(), at)?;
+        let vars = own.role_vars(&path, "vars", request.vars_from.as_deref(), at)?;
+        let place = own
+            .place
+            .knowing(Level::RoleDefaults, "role defaults", &defaults)
+            .knowing(Level::RoleVars, "role vars", &vars)
+            .knowing(Level::RoleParams, "role parameters", &request.params);
+        let own = Reader::new(self.loader, place);
+        Ok(Arc::new(Role {
+            name: request.name.as_str().into(),
+            common: request.common.clone(),
+            params: request.params.clone(),
+            defaults,
+            vars,
+            dependencies: meta.dependencies,
+            allow_duplicates: request.allow_duplicates.unwrap_or(meta.allow_duplicates),
+            tasks: own.role_tasks(&path, "tasks", request.tasks_from.as_deref(), at)?,
+            handlers: own.role_tasks(&path, "handlers", request.handlers_from.as_deref(), at)?,
+            public: request.public,
+            path,
+        }))
+    }
+
+    /// The directory of a role: `roles/` beside the playbook, the roles path, beside this role, beside the playbook.
+    fn find_role(&self, name: &str) -> Result<PathBuf> {
+        let Place { playbook_dir, role, .. } = &self.place;
+        let mut paths = Vec::new();
+        if let [namespace, collection, role] = name.split('.').collect::<Vec<_>>()[..] {
+            let adjacent = playbook_dir.join("collections");
+            let roots = std::iter::once(&adjacent).chain(&self.loader.collections_path);
+            paths.extend(roots.map(|root| {
+                root.join("ansible_collections")
+                    .join(namespace)
+                    .join(collection)
+                    .join("roles")
+                    .join(role)
+            }));
+        }
+        paths.push(playbook_dir.join("roles").join(name));
+        paths.extend(self.loader.roles_path.iter().map(|directory| directory.join(name)));
+        paths.extend(role.as_ref().and_then(|role| role.parent()).map(|beside| beside.join(name)));
+        paths.push(playbook_dir.join(name));
+        match paths.iter().find(|path| self.loader.source.is_dir(path)) {
+            Some(path) => Ok(path.clone()),
+            None => Err(Diagnostic::error(format!("there is no role `{name}`"))
+                .note(format!("searched: {}", list_paths(&paths)))),
+        }
+    }
+
+    fn meta(&self, path: &Path, at: Option<&yaml::Span>) -> Result<Meta> {
+        let Some(file) = self.role_file(path, "meta", "main") else { return Ok(Meta::default()) };
+        let node = self.loader.document(&file).map_err(|error| point(error, at))?;
+        if node.is_null() {
+            return Ok(Meta::default());
+        }
+        let Some(fields) = node.as_map() else {
+            let message = format!("a role's meta file is a mapping, not {}", node.kind());
+            return Err(Diagnostic::error(message).at(&node.span));
+        };
+        let reader = self.entering(&file, at)?;
+        let mut meta = Meta::default();
+        for pair in fields {
+            let field = Field::new(pair, On::Role)?;
+            match field.name {
+                "allow_duplicates" => {
+                    meta.allow_duplicates = field.boolean()?.is_some_and(|value| is_true(&value));
+                }
+                "dependencies" => meta.dependencies = reader.roles(&field, true)?,
+                _ => {}
+            }
+        }
+        Ok(meta)
+    }
+
+    /// The tasks or handlers of a role; a name that was asked for must exist.
+    fn role_tasks(
+        &self,
+        path: &Path,
+        part: &str,
+        from: Option<&str>,
+        at: Option<&yaml::Span>,
+    ) -> Result<Vec<Item>> {
+        let Some(file) = self.role_file(path, part, from.unwrap_or("main")) else {
+            return from
+                .map_or(Ok(Vec::new()), |from| Err(self.no_such_part(path, part, from, at)));
+        };
+        let mut reader = self.entering(&file, at)?;
+        reader.place.is_handler = part == "handlers";
+        let node = self.loader.document(&file).map_err(|error| point(error, at))?;
+        reader.items(&node)
+    }
+
+    /// The variables or defaults of a role: a file, or all files of a directory `main/`.
+    fn role_vars(
+        &self,
+        path: &Path,
+        part: &str,
+        from: Option<&str>,
+        at: Option<&yaml::Span>,
+    ) -> Result<Vars> {
+        let name = from.unwrap_or("main");
+        let directory = path.join(part).join(name);
+        let files = match self.role_file(path, part, name) {
+            Some(file) => vec![file],
+            None if self.loader.source.is_dir(&directory) => self.files_below(&directory),
+            None => {
+                return from
+                    .map_or(Ok(Vars::new()), |from| Err(self.no_such_part(path, part, from, at)));
+            }
+        };
+        let mut vars = Vars::new();
+        for file in files {
+            vars.extend(self.loader.vars_file(&file).map_err(|error| point(error, at))?);
+        }
+        Ok(vars)
+    }
+
+    fn role_file(&self, path: &Path, part: &str, name: &str) -> Option<PathBuf> {
+        let files = ENDINGS.iter().map(|ending| path.join(part).join(format!("{name}{ending}")));
+        files.into_iter().find(|file| self.loader.source.is_file(file))
+    }
+
+    /// The files of variables below a directory, in the order of their names; hidden and backup files are left out.
+    fn files_below(&self, directory: &Path) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        for path in self.loader.source.list(directory) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with('.') || name.ends_with('~') {
+                continue;
+            }
+            if self.loader.source.is_dir(&path) {
+                files.extend(self.files_below(&path));
+            } else if [".yml", ".yaml", ".json"].iter().any(|ending| name.ends_with(ending))
+                || !name.contains('.')
+            {
+                files.push(path);
+            }
+        }
+        files
+    }
+
+    fn no_such_part(
+        &self,
+        path: &Path,
+        part: &str,
+        from: &str,
+        at: Option<&yaml::Span>,
+    ) -> Diagnostic {
+        let known: Vec<_> = self
+            .loader
+            .source
+            .list(&path.join(part))
+            .iter()
+            .filter_map(|file| Some(file.file_stem()?.to_string_lossy().into_owned()))
+            .collect();
+        let message = format!("the role {} has no {part} `{from}`", path.display());
+        let error = point(Diagnostic::error(message), at);
+        match crate::names::nearest(from, known.iter().map(String::as_str)) {
+            Some(near) => error.hint(format!("did you mean `{near}`?")),
+            None => error,
+        }
+    }
+}
+
+#[derive(Default)]
+struct Meta {
+    dependencies: Vec<Arc<Role>>,
+    allow_duplicates: bool,
+}
+
+pub(super) fn is_true(value: &Value) -> bool {
+    value.as_bool().unwrap_or_else(|| {
+        value.as_i64() == Some(1)
+            || value.as_str().is_some_and(|text| {
+                matches!(text.to_lowercase().as_str(), "yes" | "y" | "true" | "t" | "on" | "1")
+            })
+    })
+}
