@@ -4,7 +4,7 @@ use yaml::{Diagnostic, Result};
 
 use crate::Common;
 use crate::field::Field;
-use crate::names::nearest;
+use crate::names::{On, nearest};
 
 impl Common {
     /// Takes a keyword's value if it is one of the shared keywords. Whether it may stand here has been checked.
@@ -49,8 +49,12 @@ pub(crate) fn unknown_keyword(field: &Field<'_>) -> Diagnostic {
     let Field { name, key, on, .. } = field;
     let error =
         Diagnostic::error(format!("`{name}` is not a keyword of {}", on.article())).at(&key.span);
-    match nearest(name, on.keywords()) {
-        Some(near) => error.hint(format!("did you mean `{near}`?")),
-        None => error,
+    let elsewhere = [On::Task, On::Block, On::Role, On::Play, On::Handler]
+        .into_iter()
+        .find(|other| *on != On::Include && other.admits(name));
+    match (elsewhere, nearest(name, on.keywords())) {
+        (Some(other), _) => error.hint(format!("it is a keyword of {}", other.article())),
+        (None, Some(near)) => error.hint(format!("did you mean `{near}`?")),
+        (None, None) => error,
     }
 }

@@ -179,7 +179,10 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .filter(|(distance, candidate)| {
             *distance > 0 && *distance <= 1 + name.len().min(candidate.len()) / 4
         })
-        .min_by_key(|(distance, _)| *distance)
+        .min_by(|(distance, one), (other_distance, other)| {
+            let unlikeness = |candidate| 1.0 - strsim::jaro_winkler(name, candidate);
+            distance.cmp(other_distance).then(unlikeness(one).total_cmp(&unlikeness(other)))
+        })
         .map(|(_, candidate)| candidate)
 }
 
@@ -205,6 +208,7 @@ mod tests {
         assert_eq!(near("regsiter"), Some("register"));
         assert_eq!(near("becom"), Some("become"));
         assert_eq!(near("whn"), Some("when"));
+        assert_eq!(nearest("taks", ["tags", "tasks"]), Some("tasks"));
         assert_eq!(near("x"), None);
         assert_eq!(near("template"), None);
     }

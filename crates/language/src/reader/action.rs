@@ -107,6 +107,11 @@ impl Reader<'_> {
     /// An action without arguments. Its name must be known, if names are.
     fn empty(&self, written: &str, span: &Span) -> Result<Action> {
         let name = canonical_action(written);
+        if name == "include" {
+            return Err(Diagnostic::error("`include` does not exist any more").at(span).hint(
+                "`include_tasks` reads the file for each host, `import_tasks` once and before",
+            ));
+        }
         if !self.loader.actions.is_empty() && !self.knows_action(name) && !name.contains("{{") {
             let error =
                 Diagnostic::error(format!("there is no module or action `{written}`")).at(span);

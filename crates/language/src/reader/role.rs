@@ -94,7 +94,7 @@ impl Reader<'_> {
             .knowing(Level::RoleParams, "role parameters", &request.params);
         let own = Reader::new(self.loader, place);
         Ok(Arc::new(Role {
-            name: request.name.as_str().into(),
+            name: request.name.rsplit('/').next().unwrap_or_default().into(),
             common: request.common.clone(),
             params: request.params.clone(),
             defaults,

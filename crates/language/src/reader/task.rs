@@ -44,7 +44,7 @@ impl Reader<'_> {
             let is_taken = is_section || (On::Block.admits(field.name) && common.set(&field)?);
             if !is_taken {
                 let error = unknown_keyword(&field);
-                return Err(if On::Task.admits(field.name) || self.knows_action(field.name) {
+                return Err(if self.knows_action(field.name) {
                     error.hint("it belongs to a task: look at the indentation")
                 } else {
                     error
@@ -148,11 +148,6 @@ impl Reader<'_> {
                 check_include(&task.action, fields)?;
                 Ok(Item::Task(Arc::new(task)))
             }
-            "include" => Err(Diagnostic::error("`include` does not exist any more")
-                .at(&task.action.span)
-                .hint(
-                    "`include_tasks` reads the file for each host, `import_tasks` once and before",
-                )),
             _ => Ok(Item::Task(Arc::new(task))),
         }
     }
