@@ -113,6 +113,11 @@ impl Outcome {
         matches!(self.verdict, Verdict::Failed { .. } | Verdict::Unknown { .. })
     }
 
+    /// Whether nobody can tell if it ran.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self.verdict, Verdict::Unknown { .. })
+    }
+
     /// Whether it did not run.
     pub fn is_skipped(&self) -> bool {
         matches!(self.verdict, Verdict::Skipped { .. })

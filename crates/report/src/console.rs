@@ -1,0 +1,311 @@
+//! The console: what `ansible-playbook` prints, letter for letter where that is possible.
+
+use std::io::{self, Write};
+
+use model::{
+    Event, EventKind, HostName, HostRecap, HostResult, Item, Place, Recap, RunStatus, Verdict,
+};
+
+use crate::screen::{Screen, Tone};
+use crate::text::harmless;
+use crate::{Options, Reporter, diff, result};
+
+/// Writes a run the way Ansible's `default` callback does.
+pub struct Console {
+    screen: Screen,
+    options: Options,
+    /// The last play whose banner was written.
+    play: Option<String>,
+    task: Option<Task>,
+}
+
+/// The task whose results are being written.
+struct Task {
+    name: String,
+    place: Option<Place>,
+    banner: String,
+    is_announced: bool,
+}
+
+impl Console {
+    /// Results go to `out`, warnings and errors to `err`.
+    pub fn new(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>, options: Options) -> Self {
+        Self { screen: Screen::new(out, err, &options), options, play: None, task: None }
+    }
+
+    fn start_play(&mut self, name: &str) -> io::Result<()> {
+        self.task = None;
+        self.play = Some(name.to_owned());
+        self.screen.banner(&format!("PLAY [{name}]"))
+    }
+
+    fn start_task(&mut self, name: &str, handler: bool, place: Option<&Place>) -> io::Result<()> {
+        let kind = if handler { "RUNNING HANDLER" } else { "TASK" };
+        self.task = Some(Task {
+            name: name.to_owned(),
+            place: place.cloned(),
+            banner: format!("{kind} [{name}]"),
+            is_announced: false,
+        });
+        // When results may be hidden, a task is announced with the first that is not.
+        if self.options.display_skipped && self.options.display_ok {
+            self.announce()?;
+        }
+        Ok(())
+    }
+
+    fn announce(&mut self) -> io::Result<()> {
+        let Some(task) = self.task.as_mut().filter(|task| !task.is_announced) else {
+            return Ok(());
+        };
+        task.is_announced = true;
+        self.screen.banner(&task.banner)?;
+        if self.options.verbosity >= 2
+            && let Some(Place { file, line, .. }) = &task.place
+        {
+            self.screen.line(&format!("task path: {}:{line}", harmless(file)), Tone::Verbose)?;
+        }
+        Ok(())
+    }
+
+    /// Announces the task of a result; with the `free` strategy, results of several tasks mix.
+    fn announce_for(&mut self, result: &HostResult) -> io::Result<()> {
+        let is_current = self
+            .task
+            .as_ref()
+            .is_some_and(|task| task.name == result.task && task.place == result.place);
+        if !is_current {
+            self.start_task(&result.task, false, result.place.as_ref())?;
+        }
+        self.announce()
+    }
+
+    fn item_finished(&mut self, result: &HostResult, item: &Item) -> io::Result<()> {
+        let host = result::host_label(result);
+        let label = result::item(&item.label, result.no_log);
+        let (head, tone) = match &result.outcome.verdict {
+            Verdict::Failed { message } | Verdict::Unknown { message } => {
+                self.announce_for(result)?;
+                self.explain(result, message)?;
+                let word = if result.outcome.is_unknown() { "unknown" } else { "failed" };
+                let dump = result::dump(result, false, &self.options);
+                return self
+                    .screen
+                    .line(&format!("{word}: [{host}] {label} => {dump}"), Tone::Error);
+            }
+            Verdict::Skipped { .. } if !self.options.display_skipped => return Ok(()),
+            Verdict::Skipped { .. } => (format!("skipping: [{host}] => {label} "), Tone::Skipped),
+            _ if result.outcome.is_changed() => {
+                (format!("changed: [{host}] => {label}"), Tone::Changed)
+            }
+            _ if !self.options.display_ok => return Ok(()),
+            _ => (format!("ok: [{host}] => {label}"), Tone::Ok),
+        };
+        self.announce_for(result)?;
+        self.show_diff(result)?;
+        self.finish_line(head, result, false, tone)
+    }
+
+    fn task_finished(&mut self, result: &HostResult, looped: bool) -> io::Result<()> {
+        let host = result::host_label(result);
+        let (head, tone) = match &result.outcome.verdict {
+            Verdict::Failed { message } | Verdict::Unknown { message } => {
+                return self.task_failed(result, message, looped);
+            }
+            Verdict::Skipped { .. } if !self.options.display_skipped => return Ok(()),
+            Verdict::Skipped { .. } => (format!("skipping: [{host}]"), Tone::Skipped),
+            // The items, or the tasks that it brought in, speak for it.
+            _ if looped || speaks_otherwise(result) => return Ok(()),
+            _ if result.outcome.is_changed() => (format!("changed: [{host}]"), Tone::Changed),
+            _ if !self.options.display_ok => return Ok(()),
+            _ => (format!("ok: [{host}]"), Tone::Ok),
+        };
+        self.announce_for(result)?;
+        self.show_diff(result)?;
+        self.finish_line(head, result, looped, tone)
+    }
+
+    fn task_failed(&mut self, result: &HostResult, message: &str, looped: bool) -> io::Result<()> {
+        self.announce_for(result)?;
+        if !looped {
+            self.explain(result, message)?;
+            let word = if result.outcome.is_unknown() { "UNKNOWN" } else { "FAILED" };
+            let host = result::host_label(result);
+            let dump = result::dump(result, false, &self.options);
+            self.screen.line(&format!("fatal: [{host}]: {word}! => {dump}"), Tone::Error)?;
+        }
+        if result.ignored { self.screen.line("...ignoring", Tone::Skipped) } else { Ok(()) }
+    }
+
+    fn explain(&mut self, result: &HostResult, message: &str) -> io::Result<()> {
+        self.warn_of(result)?;
+        self.screen.task_error(&result::failure(result, message, &self.options))
+    }
+
+    fn warn_of(&mut self, result: &HostResult) -> io::Result<()> {
+        if result.no_log {
+            return Ok(());
+        }
+        result.outcome.warnings.iter().try_for_each(|warning| self.screen.warning(warning))
+    }
+
+    fn show_diff(&mut self, result: &HostResult) -> io::Result<()> {
+        self.warn_of(result)?;
+        let is_shown = self.options.show_diff && result.outcome.is_changed() && !result.no_log;
+        if !is_shown || result.outcome.diff.is_empty() {
+            return Ok(());
+        }
+        match diff::render(&result.outcome.diff, &self.screen) {
+            text if text.is_empty() => Ok(()),
+            text => self.screen.line(&text, Tone::Plain),
+        }
+    }
+
+    fn finish_line(
+        &mut self,
+        mut head: String,
+        result: &HostResult,
+        looped: bool,
+        tone: Tone,
+    ) -> io::Result<()> {
+        let is_shown = match result.outcome.verdict {
+            Verdict::Skipped { .. } => self.options.verbosity > 0,
+            _ => result::is_shown(result, &self.options),
+        };
+        if is_shown {
+            head.push_str(" => ");
+            head.push_str(&result::dump(result, looped, &self.options));
+        }
+        self.screen.line(&head, tone)
+    }
+
+    fn unreachable(&mut self, host: &HostName, message: &str, ignored: bool) -> io::Result<()> {
+        self.announce()?;
+        let message = harmless(message);
+        let host = harmless(host.as_str());
+        self.screen.task_error(&message)?;
+        let result = serde_json::json!({"changed": false, "msg": message, "unreachable": true});
+        let layout = if self.options.verbosity >= 3 {
+            crate::text::Layout::Pretty
+        } else {
+            crate::text::Layout::Line
+        };
+        let dump = crate::text::json(&result, layout);
+        self.screen.line(&format!("fatal: [{host}]: UNREACHABLE! => {dump}"), Tone::Unreachable)?;
+        if ignored { self.screen.line("...ignoring", Tone::Skipped) } else { Ok(()) }
+    }
+
+    fn included(&mut self, file: &str, hosts: &[HostName]) -> io::Result<()> {
+        self.announce()?;
+        let hosts = hosts.iter().map(HostName::as_str).collect::<Vec<_>>().join(", ");
+        let text = format!("included: {} for {}", harmless(file), harmless(&hosts));
+        self.screen.line(&text, Tone::Skipped)
+    }
+
+    fn run_finished(&mut self, recap: &Recap, status: RunStatus) -> io::Result<()> {
+        if status == RunStatus::Cancelled {
+            self.screen.error("User interrupted execution")?;
+        }
+        if status == RunStatus::Aborted && self.play.is_none() {
+            return self.screen.flush();
+        }
+        self.screen.banner("PLAY RECAP")?;
+        let mut hosts = recap.hosts.iter().collect::<Vec<_>>();
+        hosts.sort_by_key(|(name, _)| *name);
+        for (name, counts) in hosts {
+            let line = self.recap_line(name, counts);
+            self.screen.line(&line, Tone::Plain)?;
+        }
+        self.screen.line("", Tone::Plain)?;
+        self.screen.flush()
+    }
+
+    fn recap_line(&self, name: &HostName, counts: &HostRecap) -> String {
+        let name = harmless(name.as_str());
+        let tone = if counts.failed + counts.unreachable > 0 {
+            Tone::Error
+        } else if counts.changed > 0 {
+            Tone::Changed
+        } else {
+            Tone::Ok
+        };
+        // Ansible pads a coloured name to 37, the escapes counted in: that is 26 that are seen.
+        let pad = 26_usize.saturating_sub(name.chars().count());
+        let mut line = format!("{}{:pad$} :", self.screen.paint(&name, tone), "");
+        let columns = [
+            ("ok", counts.ok, Tone::Ok),
+            ("changed", counts.changed, Tone::Changed),
+            ("unreachable", counts.unreachable, Tone::Unreachable),
+            ("failed", counts.failed, Tone::Error),
+            ("skipped", counts.skipped, Tone::Skipped),
+            ("rescued", counts.rescued, Tone::Ok),
+            ("ignored", counts.ignored, Tone::Warning),
+        ];
+        for (label, count, tone) in columns {
+            let tone = if count > 0 { tone } else { Tone::Plain };
+            line.push(' ');
+            line.push_str(&self.screen.paint(&format!("{label}={count:<4}"), tone));
+        }
+        line
+    }
+}
+
+/// Tasks that bring in others and say nothing of themselves.
+fn speaks_otherwise(result: &HostResult) -> bool {
+    matches!(result::short(&result.action), "include_tasks" | "include_role" | "meta")
+}
+
+impl Reporter for Console {
+    fn see(&mut self, event: &Event) -> io::Result<()> {
+        match &event.kind {
+            EventKind::RunStarted { playbooks, .. } => {
+                for playbook in playbooks.iter().filter(|_| self.options.verbosity >= 2) {
+                    self.screen.banner(&format!("PLAYBOOK: {playbook}"))?;
+                }
+            }
+            EventKind::PlayStarted { name, .. } => self.start_play(name)?,
+            EventKind::NoHostsMatched { name } => {
+                if self.play.as_deref() != Some(name) || self.task.is_some() {
+                    self.start_play(name)?;
+                }
+                self.screen.line("skipping: no hosts matched", Tone::Skipped)?;
+            }
+            EventKind::TaskStarted { name, handler, place, .. } => {
+                self.start_task(name, *handler, place.as_ref())?;
+            }
+            EventKind::Output { host, text, .. } if self.options.verbosity > 0 => {
+                self.announce()?;
+                for line in text.lines() {
+                    let line = format!("{} | {}", harmless(host.as_str()), harmless(line));
+                    self.screen.line(&line, Tone::Debug)?;
+                }
+            }
+            EventKind::ItemFinished { result, item } => self.item_finished(result, item)?,
+            EventKind::Retried { host, name, left } => {
+                self.announce()?;
+                let text = format!("FAILED - RETRYING: [{host}]: {name} ({left} retries left).");
+                self.screen.line(&harmless(&text), Tone::Debug)?;
+            }
+            EventKind::TaskFinished { result, looped } => self.task_finished(result, *looped)?,
+            EventKind::HostUnreachable { host, message, ignored } => {
+                self.unreachable(host, message, *ignored)?;
+            }
+            EventKind::Included { file, hosts } => self.included(file, hosts)?,
+            EventKind::HandlerNotified { name, host } if self.options.verbosity > 1 => {
+                let text = format!("NOTIFIED HANDLER {name} for {host}");
+                self.screen.line(&harmless(&text), Tone::Verbose)?;
+            }
+            EventKind::Warned { message } => self.screen.warning(message)?,
+            EventKind::Aborted { message } => self.screen.error(message)?,
+            EventKind::RunFinished { recap, status } => self.run_finished(recap, *status)?,
+            EventKind::Output { .. }
+            | EventKind::HandlerNotified { .. }
+            | EventKind::FactsLearned { .. } => {}
+        }
+        self.screen.flush()
+    }
+
+    fn finish(mut self: Box<Self>) -> io::Result<()> {
+        self.screen.flush()
+    }
+}

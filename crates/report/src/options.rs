@@ -1,0 +1,34 @@
+//! How much is shown, and how: what `-v`, `--diff`, the terminal and `ansible.cfg` decide.
+
+/// What a reporter for people shows.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// How many `-v` were given. From 1 results are shown, from 2 places of tasks, from 3 results are pretty and whole.
+    pub verbosity: u8,
+    /// Use colours.
+    pub colour: bool,
+    /// Columns of the terminal; `None` when the output is not one.
+    pub width: Option<u16>,
+    /// Show the diffs that results carry.
+    pub show_diff: bool,
+    /// `display_skipped_hosts`.
+    pub display_skipped: bool,
+    /// `display_ok_hosts`.
+    pub display_ok: bool,
+    /// Gives the text of a content file, for excerpts at failed tasks. A reporter itself opens no file.
+    pub read_source: fn(&str) -> Option<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            verbosity: 0,
+            colour: false,
+            width: None,
+            show_diff: true,
+            display_skipped: true,
+            display_ok: true,
+            read_source: |_| None,
+        }
+    }
+}
