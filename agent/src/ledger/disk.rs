@@ -1,0 +1,267 @@
+//! The ledger's files: one journal a plan, which begins with the plan itself, and the list of forgotten plans.
+//!
+//! ```text
+//! STATE/plans/<plan id>        the plan, then its reports in order: `started` is the intent, `finished` the done
+//! STATE/recent                 forgotten plans with the last number of each
+//! STATE/quarantine/<plan id>   journals that cannot be read, for people
+//! ```
+//! Plans hold what their steps need, secrets included: everything here is for the owner only, and goes when the
+//! controller has acknowledged the results.
+
+use std::collections::HashMap;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use model::{DeployPlan, PlanId};
+use prost::Message as _;
+use proto::{Report, encode_plan, v1};
+
+use super::journal::{Tail, parse, record};
+use super::{RECENT_LIMIT, Recovered, Saved, Write};
+
+/// More numbers than one journal ever holds.
+const HIDDEN: u64 = 2_000_000;
+/// Forgotten plans are written together, after so many at the latest.
+const SWEEP: usize = 64;
+
+/// The files of a state directory.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    directory: PathBuf,
+    open: HashMap<PlanId, File>,
+    forgotten: Vec<(PlanId, u64)>,
+}
+
+impl Disk {
+    /// Reads what is there. A directory that is missing and cannot be made is an error of the first plan, not of this.
+    pub(crate) fn open(directory: &Path) -> io::Result<(Self, Recovered)> {
+        let mut disk =
+            Self { directory: directory.to_owned(), open: HashMap::new(), forgotten: Vec::new() };
+        let mut found = disk.read_recent()?;
+        let entries = match fs::read_dir(disk.plans()) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((disk, found)),
+            Err(error) => return Err(error),
+        };
+        let mut ids = Vec::new();
+        for entry in entries {
+            match entry?.file_name().to_string_lossy().parse::<PlanId>() {
+                Ok(id) => ids.push(id),
+                Err(error) => tracing::warn!("ignoring a file among the plans: {error}"),
+            }
+        }
+        // Ids of later plans sort after those of earlier ones.
+        ids.sort_unstable();
+        for id in ids {
+            disk.read_plan(id, &mut found);
+        }
+        Ok((disk, found))
+    }
+
+    fn plans(&self) -> PathBuf {
+        self.directory.join("plans")
+    }
+
+    fn read_plan(&mut self, id: PlanId, found: &mut Recovered) {
+        let path = self.plans().join(id.to_string());
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) => return self.lose(id, error.to_string(), found),
+        };
+        let parsed = parse(&bytes);
+        let Some((first, rest)) = parsed.records.split_first() else {
+            if parsed.tail == Tail::Damaged {
+                return self.lose(id, "its first record is damaged".to_owned(), found);
+            }
+            // It was being written when the agent stopped: nobody was told that it was taken, and nothing began.
+            let _ = fs::remove_file(&path);
+            return;
+        };
+        let plan = match read_plan_record(id, first) {
+            Ok(plan) => plan,
+            Err(reason) => return self.lose(id, reason, found),
+        };
+        let reports: Result<Vec<Report>, String> = rest.iter().map(|it| read_report(it)).collect();
+        let (reports, damage) = match (reports, parsed.tail) {
+            (Ok(reports), Tail::Clean) => (reports, None),
+            (Ok(reports), Tail::Torn) => (reports, cut(&path, parsed.good as u64)),
+            (Ok(reports), Tail::Damaged) => (reports, Some("a record is damaged".to_owned())),
+            (Err(reason), _) => (Vec::new(), Some(reason)),
+        };
+        if damage.is_some() {
+            self.put_aside(id, found);
+        }
+        found.plans.push(Saved { plan: Arc::new(plan), reports, damage });
+    }
+
+    fn lose(&mut self, id: PlanId, reason: String, found: &mut Recovered) {
+        self.put_aside(id, found);
+        found.lost.push((id, reason));
+    }
+
+    /// Moves a journal out of the way, and remembers that its plan was there.
+    fn put_aside(&mut self, id: PlanId, found: &mut Recovered) {
+        found.hidden += HIDDEN;
+        self.forgotten.push((id, 0));
+        let quarantine = self.directory.join("quarantine");
+        let from = self.plans().join(id.to_string());
+        let to = quarantine.join(id.to_string());
+        tracing::error!("the journal {} is damaged; it is now {}", from.display(), to.display());
+        let moved = make_directory(&quarantine).and_then(|()| fs::rename(&from, &to));
+        if let Err(error) = moved.and_then(|()| self.sweep()) {
+            tracing::error!("cannot put {} aside: {error}", from.display());
+        }
+    }
+
+    fn read_recent(&self) -> io::Result<Recovered> {
+        let path = self.directory.join("recent");
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Recovered::default());
+            }
+            Err(error) => return Err(error),
+        };
+        let parsed = parse(&bytes);
+        let hidden = if parsed.tail == Tail::Damaged { HIDDEN } else { 0 };
+        let entries: Vec<_> = parsed.records.iter().filter_map(|it| read_recent(it)).collect();
+        let kept = &entries[entries.len().saturating_sub(RECENT_LIMIT)..];
+        if entries.len() > 2 * RECENT_LIMIT || parsed.tail != Tail::Clean {
+            let bytes: Vec<u8> = kept.iter().flat_map(|entry| recent_record(*entry)).collect();
+            // The old list serves as well.
+            if let Err(error) = replace(&path, &bytes) {
+                tracing::warn!("cannot shorten {}: {error}", path.display());
+            }
+        }
+        Ok(Recovered { recent: kept.to_vec(), hidden, ..Recovered::default() })
+    }
+
+    /// Makes a decision's write durable.
+    pub(crate) fn write(&mut self, write: &Write) -> io::Result<()> {
+        let reports = write.reports.iter().cloned().map(v1::Report::from);
+        let mut bytes: Vec<u8> =
+            reports.flat_map(|report| record(&report.encode_to_vec())).collect();
+        let Some(plan) = &write.new else { return self.append(write.plan, &bytes) };
+        let plan = encode_plan(plan).map_err(io::Error::other)?;
+        bytes.splice(..0, record(&plan.encode_to_vec()));
+        let created = self.create(write.plan, &bytes);
+        if created.is_err() {
+            self.open.remove(&write.plan);
+            // What cannot be removed is taken up after the next start: it has an intent at most, and no step began.
+            let _ = fs::remove_file(self.plans().join(write.plan.to_string()));
+        }
+        created
+    }
+
+    fn create(&mut self, plan: PlanId, bytes: &[u8]) -> io::Result<()> {
+        let plans = self.plans();
+        make_directory(&plans)?;
+        let mut file =
+            private().create_new(true).append(true).open(plans.join(plan.to_string()))?;
+        file.write_all(bytes)?;
+        file.sync_data()?;
+        File::open(&plans)?.sync_all()?;
+        self.open.insert(plan, file);
+        Ok(())
+    }
+
+    fn append(&mut self, plan: PlanId, bytes: &[u8]) -> io::Result<()> {
+        let path = self.plans().join(plan.to_string());
+        let file = match self.open.entry(plan) {
+            std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
+            std::collections::hash_map::Entry::Vacant(entry) => {
+                entry.insert(OpenOptions::new().append(true).open(path)?)
+            }
+        };
+        file.write_all(bytes)?;
+        file.sync_data()
+    }
+
+    /// A plan is done with. Its file goes with the next sweep; until then it would only be told again.
+    pub(crate) fn forget(&mut self, plan: PlanId, last: u64) {
+        self.open.remove(&plan);
+        self.forgotten.push((plan, last));
+        if self.forgotten.len() >= SWEEP
+            && let Err(error) = self.sweep()
+        {
+            tracing::warn!("cannot forget acknowledged plans: {error}");
+        }
+    }
+
+    /// Whether there is something to sweep.
+    pub(crate) fn is_dusty(&self) -> bool {
+        !self.forgotten.is_empty()
+    }
+
+    /// Remembers the ids of forgotten plans durably, then removes their files.
+    pub(crate) fn sweep(&mut self) -> io::Result<()> {
+        make_directory(&self.directory)?;
+        let bytes: Vec<u8> =
+            self.forgotten.iter().flat_map(|entry| recent_record(*entry)).collect();
+        let mut file = private().create(true).append(true).open(self.directory.join("recent"))?;
+        file.write_all(&bytes)?;
+        file.sync_data()?;
+        for (plan, _) in std::mem::take(&mut self.forgotten) {
+            match fs::remove_file(self.plans().join(plan.to_string())) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read_plan_record(id: PlanId, bytes: &[u8]) -> Result<DeployPlan, String> {
+    let wire = v1::Plan::decode(bytes).map_err(|error| error.to_string())?;
+    let plan = DeployPlan::try_from(&wire).map_err(|error| error.chain())?;
+    if plan.id == id { Ok(plan) } else { Err(format!("it holds the plan {}", plan.id)) }
+}
+
+fn read_report(bytes: &[u8]) -> Result<Report, String> {
+    let wire = v1::Report::decode(bytes).map_err(|error| error.to_string())?;
+    Report::try_from(wire).map_err(|error| error.chain())
+}
+
+fn recent_record((plan, last): (PlanId, u64)) -> Vec<u8> {
+    record(format!("{plan} {last}").as_bytes())
+}
+
+fn read_recent(bytes: &[u8]) -> Option<(PlanId, u64)> {
+    let (plan, last) = std::str::from_utf8(bytes).ok()?.split_once(' ')?;
+    Some((plan.parse().ok()?, last.parse().ok()?))
+}
+
+/// Cuts off what was not written whole. The answer is why it cannot be done: then nothing may be appended either.
+fn cut(path: &Path, length: u64) -> Option<String> {
+    let cut = || {
+        let file = OpenOptions::new().write(true).open(path)?;
+        file.set_len(length)?;
+        file.sync_all()
+    };
+    cut().err().map(|error: io::Error| format!("its torn end cannot be cut off: {error}"))
+}
+
+/// A directory for the owner only, with its parents.
+pub(crate) fn make_directory(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Replaces a small file: always the old or the new version.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    make_directory(directory)?;
+    let mut file = tempfile::NamedTempFile::new_in(directory)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    File::open(directory)?.sync_all()
+}
+
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.mode(0o600);
+    options
+}
