@@ -7,6 +7,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use model::{Outcome, OutputStream, Step, Verdict};
+use serde::{Deserialize, Serialize};
 use system::BlobSource;
 
 use crate::Cancel;
@@ -17,8 +18,19 @@ pub(crate) const TICK: Duration = Duration::from_millis(100);
 /// How long a step that was told to stop may take to do so. Killing a command takes less.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// Whether a step is new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Manner {
+    /// It has not run before.
+    New,
+    /// It may have run before, wholly or in part: only what can be checked is done, see [`modules::settle`].
+    InDoubt,
+}
+
 /// What a running step may ask of its surroundings.
 pub struct Context {
+    /// Whether it may have run before.
+    pub manner: Manner,
     /// When its time is up.
     pub deadline: Option<Instant>,
     /// Set when it is to stop at once.
@@ -36,6 +48,7 @@ pub type Runner = dyn Fn(&Step, &Context) -> Outcome + Send + Sync;
 pub(crate) fn attempt(
     runner: &Arc<Runner>,
     step: &Step,
+    manner: Manner,
     blobs: &Arc<dyn BlobSource>,
     cancel: &Cancel,
     output: &dyn Fn(OutputStream, Vec<u8>),
@@ -43,6 +56,7 @@ pub(crate) fn attempt(
     let live = Arc::new(Live::default());
     let deadline = step.timeout.map(|timeout| Instant::now() + timeout);
     let context = Context {
+        manner,
         deadline,
         cancel: cancel.clone(),
         blobs: Arc::clone(blobs),

@@ -9,7 +9,7 @@ use system::BlobSource;
 use crate::attempt::{Context, Runner, attempt};
 use crate::escalation::{self, Way};
 use crate::workers::Workers;
-use crate::{Cancel, Program};
+use crate::{Cancel, Manner, Program};
 
 /// Carries out steps on this machine. One for the life of a program: its become workers are kept between plans.
 pub struct Executor {
@@ -48,7 +48,7 @@ impl Executor {
                 return;
             }
             report(StepReport::Started(step.id));
-            let outcome = self.run_step(step, blobs, cancel, report);
+            let outcome = self.run_step(step, Manner::New, blobs, cancel, report);
             let goes_on = goes_on_after(plan, &outcome);
             report(StepReport::Finished { step: step.id, outcome: Box::new(outcome) });
             if !goes_on {
@@ -61,6 +61,7 @@ impl Executor {
     pub fn run_step(
         &self,
         step: &Step,
+        manner: Manner,
         blobs: &Arc<dyn BlobSource>,
         cancel: &Cancel,
         report: &dyn Fn(StepReport),
@@ -71,11 +72,12 @@ impl Executor {
             }
         };
         let Some(request) = &step.run_as else {
-            return attempt(&self.runner, step, blobs, cancel, &output);
+            return attempt(&self.runner, step, manner, blobs, cancel, &output);
         };
+        let job = (step, manner);
         match escalation::way(request, Uid::effective(), escalation::look_up) {
-            Ok(Way::Here) => attempt(&self.runner, step, blobs, cancel, &output),
-            Ok(way) => self.workers.run(&way, request, step, blobs, cancel, &output),
+            Ok(Way::Here) => attempt(&self.runner, step, manner, blobs, cancel, &output),
+            Ok(way) => self.workers.run(&way, request, job, blobs, cancel, &output),
             Err(message) => Outcome::failed(message),
         }
     }

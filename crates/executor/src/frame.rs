@@ -8,6 +8,8 @@ use model::{Args, Digest, Mode, Outcome, OutputStream, Step, StepId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::Manner;
+
 /// Printed by a worker before its first frame; what comes before it on the pipe (a PAM module's greeting) is not ours.
 pub(crate) const READY: &[u8] = b"\0muster-worker-1\n";
 /// No frame is larger: contents of blobs come in pieces.
@@ -17,7 +19,7 @@ const FRAME_LIMIT: u32 = 64 << 20;
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Order {
     /// Carry out a step.
-    Run { call: u64, step: Box<PlainStep> },
+    Run { call: u64, step: Box<PlainStep>, manner: Manner },
     /// Stop it.
     Cancel { call: u64 },
     /// Answers [`News::BlobRead`]; the bytes are the frame's body, none at the end.

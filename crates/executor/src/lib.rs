@@ -22,7 +22,7 @@ mod workers;
 #[cfg(test)]
 mod tests;
 
-pub use attempt::{Context, Runner};
+pub use attempt::{Context, Manner, Runner};
 pub use cancel::Cancel;
 pub use executor::{Executor, goes_on_after};
 pub use program::Program;

@@ -16,7 +16,7 @@ use system::BlobSource;
 use crate::attempt::{Context, Runner};
 use crate::executor::Executor;
 use crate::worker::worker_with;
-use crate::{Cancel, Program};
+use crate::{Cancel, Manner, Program};
 
 /// What a step does; its module names it.
 fn act(step: &Step, context: &Context) -> Outcome {
@@ -119,7 +119,7 @@ fn run(executor: &Executor, plan: &DeployPlan, cancel: &Cancel) -> Vec<StepRepor
 
 fn run_one(executor: &Executor, step: &Step, blobs: Blobs) -> Outcome {
     let blobs: Arc<dyn BlobSource> = Arc::new(blobs);
-    executor.run_step(step, &blobs, &Cancel::default(), &|_| {})
+    executor.run_step(step, Manner::New, &blobs, &Cancel::default(), &|_| {})
 }
 
 fn message(outcome: &Outcome) -> &str {

@@ -15,7 +15,7 @@ use system::BlobSource;
 use crate::attempt::{Runner, attempt};
 use crate::frame::{self, News, Order, READY};
 use crate::remote_blobs::{OpenBlobs, RemoteBlobs, SharedPipe};
-use crate::{Cancel, executor};
+use crate::{Cancel, Manner, executor};
 
 /// How long running steps have to end when the executor is gone.
 const GRACE: Duration = Duration::from_secs(3);
@@ -80,7 +80,7 @@ fn serve(orders: File, mut news: File, runner: &Arc<Runner>) -> ExitCode {
     // A terminal whose other end is closed answers with an error: that is an end as well.
     while let Ok(Some((order, body))) = frame::read::<Order>(&mut orders) {
         match order {
-            Order::Run { call, step } => desk.start(call, (*step).into(), runner),
+            Order::Run { call, step, manner } => desk.start(call, (*step).into(), manner, runner),
             Order::Cancel { call } => {
                 if let Some(cancel) = lock(&desk.running).get(&call) {
                     cancel.cancel();
@@ -97,7 +97,7 @@ fn serve(orders: File, mut news: File, runner: &Arc<Runner>) -> ExitCode {
 }
 
 impl Desk {
-    fn start(&self, call: u64, step: Step, runner: &Arc<Runner>) {
+    fn start(&self, call: u64, step: Step, manner: Manner, runner: &Arc<Runner>) {
         let cancel = Cancel::default();
         lock(&self.running).insert(call, cancel.clone());
         let blobs: Arc<dyn BlobSource> = Arc::new(RemoteBlobs {
@@ -113,7 +113,7 @@ impl Desk {
         };
         std::thread::spawn(move || {
             let output = |stream, bytes: Vec<u8>| say(&News::Output { call, stream }, &bytes);
-            let outcome = Box::new(attempt(&runner, &step, &blobs, &cancel, &output));
+            let outcome = Box::new(attempt(&runner, &step, manner, &blobs, &cancel, &output));
             say(&News::Finished { call, outcome }, &[]);
             lock(&running).remove(&call);
         });

@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 use model::{BecomeMethod, Digest, Outcome, OutputStream, RunAs, Step};
 use system::BlobSource;
 
-use crate::Cancel;
 use crate::attempt::TICK;
 use crate::escalation::Way;
 use crate::frame::{self, News, Order};
 use crate::launch::{self, Launched};
 use crate::program::{Program, Shelter};
+use crate::{Cancel, Manner};
 
 /// A worker gives up a step that does not stop by itself; this is for a worker that does not even do that.
 const GRACE: Duration = Duration::from_secs(10);
@@ -71,13 +71,13 @@ impl Workers {
         &self,
         way: &Way,
         request: &RunAs,
-        step: &Step,
+        job: (&Step, Manner),
         blobs: &Arc<dyn BlobSource>,
         cancel: &Cancel,
         output: &dyn Fn(OutputStream, Vec<u8>),
     ) -> Outcome {
         match self.worker(way, request) {
-            Ok(worker) => worker.run(step, blobs, cancel, output),
+            Ok(worker) => worker.run(job, blobs, cancel, output),
             Err(message) => Outcome::failed(message),
         }
     }
@@ -160,7 +160,7 @@ impl Worker {
 
     fn run(
         &self,
-        step: &Step,
+        (step, manner): (&Step, Manner),
         blobs: &Arc<dyn BlobSource>,
         cancel: &Cancel,
         output: &dyn Fn(OutputStream, Vec<u8>),
@@ -174,7 +174,7 @@ impl Worker {
             }
             calls.running.insert(call, Call { heard: sender, blobs: Arc::clone(blobs) });
         }
-        let order = Order::Run { call, step: Box::new(step.into()) };
+        let order = Order::Run { call, step: Box::new(step.into()), manner };
         if let Err(error) = frame::write(&mut **lock(&self.orders), &order, &[]) {
             lock(&self.calls).running.remove(&call);
             return Outcome::failed(format!("cannot reach the become worker: {error}"));
