@@ -68,6 +68,7 @@ impl Outbox {
 pub(crate) struct Standing {
     pub(crate) open_plans: Vec<PlanId>,
     pub(crate) next_seq: u64,
+    pub(crate) is_busy: bool,
 }
 
 enum Event {
@@ -81,7 +82,7 @@ enum Event {
     CancelAll,
 }
 
-/// A way to the desk's thread, which ends with the last of them.
+/// A way to the desk's thread, which lives as long as the process.
 #[derive(Clone)]
 pub(crate) struct Desk {
     events: mpsc::Sender<Event>,
@@ -111,7 +112,7 @@ impl Desk {
             blobs,
             outbox: Arc::default(),
             running: HashMap::new(),
-            events: Box::new(events.clone()),
+            events: events.clone(),
         };
         std::thread::Builder::new()
             .name("ledger".to_owned())
@@ -149,11 +150,22 @@ impl Desk {
     pub(crate) async fn standing(&self) -> Standing {
         let (sender, receiver) = oneshot::channel();
         self.tell(Event::Standing(sender));
-        receiver.await.expect("the ledger's thread lives as long as its desk")
+        receiver.await.expect("the ledger's thread ends with the process")
+    }
+
+    /// Waits until no step is running, but not for ever.
+    pub(crate) async fn wait_idle(&self, limit: Duration) {
+        let idle = async {
+            while self.standing().await.is_busy {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        // A step that does not stop in time ends with the process.
+        let _ = tokio::time::timeout(limit, idle).await;
     }
 
     fn tell(&self, event: Event) {
-        self.events.send(event).expect("the ledger's thread lives as long as its desk");
+        self.events.send(event).expect("the ledger's thread ends with the process");
     }
 }
 
@@ -168,7 +180,8 @@ struct Clerk {
     blobs: Arc<dyn BlobSource>,
     outbox: CurrentOutbox,
     running: HashMap<PlanId, Cancel>,
-    events: Box<mpsc::Sender<Event>>,
+    /// Steps tell their end to the desk itself.
+    events: mpsc::Sender<Event>,
 }
 
 impl Clerk {
@@ -196,9 +209,13 @@ impl Clerk {
                 self.ledger.step_ended(plan, step, fit(*outcome))
             }
             Event::Standing(answer) => {
-                let open_plans = self.ledger.open_plans();
+                let standing = Standing {
+                    open_plans: self.ledger.open_plans(),
+                    next_seq: self.ledger.next_seq(),
+                    is_busy: self.ledger.is_busy(),
+                };
                 // A connection that is gone needs no answer.
-                let _ = answer.send(Standing { open_plans, next_seq: self.ledger.next_seq() });
+                let _ = answer.send(standing);
                 return;
             }
             Event::Attach(outbox) => return self.attach(outbox),

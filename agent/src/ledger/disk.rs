@@ -33,13 +33,19 @@ pub(crate) struct Disk {
     directory: PathBuf,
     open: HashMap<PlanId, File>,
     forgotten: Vec<(PlanId, u64)>,
+    /// The last sweep failed: the next one is tried when there is more to forget.
+    is_stuck: bool,
 }
 
 impl Disk {
     /// Reads what is there. A directory that is missing and cannot be made is an error of the first plan, not of this.
     pub(crate) fn open(directory: &Path) -> io::Result<(Self, Recovered)> {
-        let mut disk =
-            Self { directory: directory.to_owned(), open: HashMap::new(), forgotten: Vec::new() };
+        let mut disk = Self {
+            directory: directory.to_owned(),
+            open: HashMap::new(),
+            forgotten: Vec::new(),
+            is_stuck: false,
+        };
         let mut found = disk.read_recent()?;
         let entries = match fs::read_dir(disk.plans()) {
             Ok(entries) => entries,
@@ -184,6 +190,7 @@ impl Disk {
     pub(crate) fn forget(&mut self, plan: PlanId, last: u64) {
         self.open.remove(&plan);
         self.forgotten.push((plan, last));
+        self.is_stuck = false;
         if self.forgotten.len() >= SWEEP
             && let Err(error) = self.sweep()
         {
@@ -193,11 +200,12 @@ impl Disk {
 
     /// Whether there is something to sweep.
     pub(crate) fn is_dusty(&self) -> bool {
-        !self.forgotten.is_empty()
+        !self.forgotten.is_empty() && !self.is_stuck
     }
 
     /// Remembers the ids of forgotten plans durably, then removes their files.
     pub(crate) fn sweep(&mut self) -> io::Result<()> {
+        self.is_stuck = true;
         make_directory(&self.directory)?;
         let bytes: Vec<u8> =
             self.forgotten.iter().flat_map(|entry| recent_record(*entry)).collect();
@@ -210,6 +218,7 @@ impl Disk {
                 _ => {}
             }
         }
+        self.is_stuck = false;
         Ok(())
     }
 }

@@ -24,6 +24,6 @@ mod tests;
 
 pub use attempt::{Context, Manner, Runner};
 pub use cancel::Cancel;
-pub use executor::{Executor, goes_on_after};
+pub use executor::{Executor, gather_facts, goes_on_after};
 pub use program::Program;
-pub use worker::worker_main;
+pub use worker::{take_standard_streams, worker_main};

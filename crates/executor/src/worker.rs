@@ -27,7 +27,7 @@ pub fn worker_main() -> ExitCode {
 
 /// A worker that carries out steps with a runner.
 pub(crate) fn worker_with(runner: &Arc<Runner>) -> ExitCode {
-    match take_pipes() {
+    match take_standard_streams() {
         Ok((orders, news)) => {
             go_somewhere();
             serve(orders, news, runner)
@@ -39,8 +39,9 @@ pub(crate) fn worker_with(runner: &Arc<Runner>) -> ExitCode {
     }
 }
 
-/// Takes standard input and output for the frames; what a library prints must not come between them.
-fn take_pipes() -> io::Result<(File, File)> {
+/// Takes standard input and output away, for a program that speaks a protocol over them: what a library prints must not
+/// come between the messages.
+pub fn take_standard_streams() -> io::Result<(File, File)> {
     let orders = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     let news = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     let null = File::options().read(true).write(true).open("/dev/null")?;
