@@ -72,13 +72,16 @@ fn shorten(value: &mut Value) {
 
 /// What happened is told; that its result is missing is a failure, because half of it would be taken for the whole.
 fn too_large(outcome: Outcome, size: usize) -> Outcome {
-    let small = |value: &Value| !matches!(value, Value::String(text) if text.len() > 1024)
-        && !matches!(value, Value::Array(_) | Value::Object(_));
+    let small = |value: &Value| {
+        !matches!(value, Value::String(text) if text.len() > 1024)
+            && !matches!(value, Value::Array(_) | Value::Object(_))
+    };
     let changed = outcome.is_changed();
     let mut result: model::Args = outcome.result.into_iter().filter(|(_, it)| small(it)).collect();
     result.insert("changed".to_owned(), changed.into());
-    let message =
-        format!("the step ran, but its result has {size} bytes, and a message at most {MAX_MESSAGE}");
+    let message = format!(
+        "the step ran, but its result has {size} bytes, and a message at most {MAX_MESSAGE}"
+    );
     Outcome { warnings: outcome.warnings, ..Outcome::new(Verdict::Failed { message }, result) }
 }
 

@@ -113,8 +113,7 @@ fn judge(ending: Ending) -> (String, Duration) {
 fn is_due(credentials: &Credentials) -> bool {
     credentials.peer().is_ok_and(|peer| {
         let ends = SystemTime::from(peer.ends);
-        ends.duration_since(SystemTime::now())
-            .is_ok_and(|left| left < DEFAULT_AGENT_LIFETIME / 3)
+        ends.duration_since(SystemTime::now()).is_ok_and(|left| left < DEFAULT_AGENT_LIFETIME / 3)
     })
 }
 

@@ -155,7 +155,9 @@ impl Agent {
     ) -> Result<(), Ending> {
         let message = match message {
             Ok(Some(message)) => message,
-            Ok(None) => return Err(Ending::Lost("the controller closed the connection".to_owned())),
+            Ok(None) => {
+                return Err(Ending::Lost("the controller closed the connection".to_owned()));
+            }
             Err(status) => return Err(lost(status)),
         };
         if let Some(refusal) = refusal_of(&message) {
@@ -237,8 +239,9 @@ fn next(
 }
 
 fn parse(message: v1::ControllerMessage) -> Result<ControllerMessage, Ending> {
-    ControllerMessage::try_from(message)
-        .map_err(|error| Ending::Lost(format!("the controller broke the protocol: {}", error.chain())))
+    ControllerMessage::try_from(message).map_err(|error| {
+        Ending::Lost(format!("the controller broke the protocol: {}", error.chain()))
+    })
 }
 
 fn lost(status: tonic::Status) -> Ending {

@@ -123,16 +123,15 @@ impl State {
     /// Who this agent is.
     pub fn load(&self) -> Result<(Enrolment, Credentials), StateError> {
         let not_enrolled = || StateError::NotEnrolled { directory: self.directory.clone() };
-        let credentials =
-            Credentials::load(&self.credentials_file())?.ok_or_else(not_enrolled)?;
+        let credentials = Credentials::load(&self.credentials_file())?.ok_or_else(not_enrolled)?;
         let path = self.enrolment_file();
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(not_enrolled()),
             Err(source) => return Err(StateError::Io { doing: "read", path, source }),
         };
-        let enrolment = serde_yaml::from_str(&text)
-            .map_err(|source| StateError::Damaged { path, source })?;
+        let enrolment =
+            serde_yaml::from_str(&text).map_err(|source| StateError::Damaged { path, source })?;
         Ok((enrolment, credentials))
     }
 
@@ -140,8 +139,11 @@ impl State {
     pub fn save(&self, enrolment: &Enrolment, credentials: &Credentials) -> Result<(), StateError> {
         let path = self.enrolment_file();
         let text = serde_yaml::to_string(enrolment).expect("plain fields serialise");
-        replace(&path, text.as_bytes())
-            .map_err(|source| StateError::Io { doing: "write", path, source })?;
+        replace(&path, text.as_bytes()).map_err(|source| StateError::Io {
+            doing: "write",
+            path,
+            source,
+        })?;
         self.renew(credentials)
     }
 

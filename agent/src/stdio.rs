@@ -58,9 +58,8 @@ where
 
 /// What is at the other end of a stream: sshd takes pipes or sockets, tests also files.
 fn kind(file: &File) -> SFlag {
-    fstat(file).map_or(SFlag::empty(), |stat| {
-        SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT
-    })
+    fstat(file)
+        .map_or(SFlag::empty(), |stat| SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT)
 }
 
 fn reader(file: File) -> Result<Box<dyn AsyncRead + Send + Unpin>, String> {

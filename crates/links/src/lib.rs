@@ -6,13 +6,17 @@
 mod access;
 mod blobs;
 mod grpc;
+mod in_process;
 mod registry;
 mod session;
+mod ssh;
 mod tls;
 
 pub use access::{ACCESS, Caller, Required, judge};
 pub use blobs::{BlobDirectory, Upload, UploadError};
 pub use grpc::{Gateway, GatewaySettings, GrpcLinks, serve_child};
+pub use in_process::InProcessLinks;
 pub use registry::{AdmitError, NewAgent, Registry, Unavailable};
 pub use session::{AgentLink, Timing};
+pub use ssh::{SshLinks, SshSettings};
 pub use tls::{ConnectError, connect};
