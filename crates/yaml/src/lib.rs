@@ -5,6 +5,7 @@
 
 mod compose;
 mod diagnostic;
+mod emit;
 mod loader;
 mod node;
 mod resolve;
@@ -12,6 +13,7 @@ mod source;
 mod syntax;
 
 pub use diagnostic::{Diagnostic, Result, Severity, Style};
+pub use emit::{Emit, EmitOptions, Flow, emit};
 pub use loader::{Loaded, load_all, load_one};
 pub use node::{Node, NodeValue, StrStyle, Tag};
 pub use source::{SourceFile, Span};
