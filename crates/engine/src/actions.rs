@@ -94,7 +94,7 @@ const ACTIONS: &[(&str, Action)] = &[
 ];
 
 /// The names of all tasks that the controller carries out itself.
-pub(crate) fn names<'a>() -> impl Iterator<Item = &'a str> {
+pub fn names() -> impl Iterator<Item = &'static str> {
     ACTIONS.iter().map(|(name, _)| *name).chain(["meta"])
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jinja::Value;
-use language::{Common, Vars};
+use language::{Common, Place, RoleRequest, Vars};
 use yaml::Diagnostic;
 
 use crate::actions::{Include, Included};
@@ -28,23 +28,37 @@ pub(crate) fn load(
         .transpose()
         .map_err(|error| error.or_at(&including.task.span))?;
     let context = Context::of_include(including, apply, include.params.clone());
+    let place = place(playbook, including);
+    let span = &including.task.span;
     match &include.what {
         Included::Tasks(path) => {
-            let role = including.role.as_ref().map(|played| &played.role);
-            let items = world.loader.tasks(path, role)?;
-            world.check_actions(&items)?;
+            let items = world.loader.tasks(&path.to_string_lossy(), &place, Some(span))?;
             Ok(BlockNode::plain(builder.items(&items, &context, key)))
         }
-        Included::Role { request, public } => {
-            let role = world
-                .loader
-                .role(request, playbook)
-                .map_err(|error| error.or_at(&including.task.span))?;
-            world.check_actions(&role.tasks)?;
-            let role = Arc::new(language::Role { public: *public, ..role });
+        Included::Role(files) => {
+            let request = RoleRequest {
+                name: files.name.clone(),
+                tasks_from: files.tasks_from.clone(),
+                vars_from: files.vars_from.clone(),
+                defaults_from: files.defaults_from.clone(),
+                handlers_from: files.handlers_from.clone(),
+                public: files.public,
+                span: Some(span.clone()),
+                ..RoleRequest::default()
+            };
+            let role = world.loader.role(&request, &place).map_err(|error| error.or_at(span))?;
             Ok(builder.role(&role, &context, key))
         }
     }
+}
+
+fn place(playbook: &Path, including: &Planned) -> Place {
+    let mut place = Place::of_playbook(playbook);
+    place.playbook_dir = playbook.to_owned();
+    place.role = including.role.as_ref().map(|played| played.role.path.clone());
+    place.file.clone_from(&including.task.file);
+    place.is_handler = including.handler.is_some();
+    place
 }
 
 /// The keywords of `apply`.

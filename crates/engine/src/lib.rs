@@ -21,5 +21,6 @@ mod task;
 mod walk;
 mod world;
 
+pub use actions::names as action_names;
 pub use options::{Defaults, Gathering, Options};
 pub use run::Run;

@@ -33,11 +33,9 @@ pub struct Run {
     /// Where contents are left for hosts to fetch.
     pub blobs: Arc<dyn BlobStore>,
     /// Reads included tasks, roles and variable files.
-    pub loader: Loader,
+    pub loader: Arc<Loader>,
     /// Filters, tests and lookups.
     pub environment: Environment,
-    /// The names of all modules, as tasks call them.
-    pub modules: Vec<String>,
     /// Where events go, in order.
     pub events: mpsc::UnboundedSender<EventKind>,
 }
@@ -46,17 +44,8 @@ impl Run {
     /// Plays everything. Errors of the content are events too ([`EventKind::Aborted`]); the last event is always
     /// [`EventKind::RunFinished`].
     pub async fn play(self) -> RunStatus {
-        let Self {
-            playbooks,
-            inventory,
-            options,
-            links,
-            blobs,
-            loader,
-            environment,
-            modules,
-            events,
-        } = self;
+        let Self { playbooks, inventory, options, links, blobs, loader, environment, events } =
+            self;
         let extra = options
             .extra_vars
             .iter()
@@ -71,7 +60,6 @@ impl Run {
             links: links.clone(),
             blobs,
             loader,
-            modules,
             events: Events::new(events),
         });
         let paths = playbooks.iter().map(|playbook| playbook.path.display().to_string()).collect();
@@ -96,12 +84,6 @@ impl Run {
 }
 
 async fn play_all(world: &Arc<World>, playbooks: &[Playbook]) -> Result<(), Diagnostic> {
-    for play in playbooks.iter().flat_map(|playbook| &playbook.plays) {
-        play.roles.iter().try_for_each(|role| world.check_role(role))?;
-        for items in [&play.pre_tasks, &play.tasks, &play.post_tasks, &play.handlers] {
-            world.check_actions(items)?;
-        }
-    }
     for play in playbooks.iter().flat_map(|playbook| &playbook.plays) {
         if play_one(world, play).await? == BatchEnd::EndRun {
             break;
@@ -469,7 +451,7 @@ fn load_vars_files(
             let layer = match known.get(&path) {
                 Some(layer) => layer.clone(),
                 None => {
-                    let vars = world.loader.vars(&path)?;
+                    let vars = world.loader.vars_file(&path)?;
                     let layer =
                         Arc::new(Layer::new(Level::VarsFiles, path.display().to_string(), vars));
                     known.insert(path, layer.clone());

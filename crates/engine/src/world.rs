@@ -5,11 +5,9 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use jinja::{Environment, Map, Value};
-use language::{Inventory, Item, Layer, Level, Loader, Task};
+use language::{Inventory, Layer, Level, Loader};
 use model::HostName;
-use yaml::Diagnostic;
 
-use crate::actions;
 use crate::events::Events;
 use crate::link::{BlobStore, Connection, Links, Target};
 use crate::options::Options;
@@ -24,9 +22,7 @@ pub(crate) struct World {
     pub(crate) extra: Arc<Layer>,
     pub(crate) links: Arc<dyn Links>,
     pub(crate) blobs: Arc<dyn BlobStore>,
-    pub(crate) loader: Loader,
-    /// The names of all modules that agents have.
-    pub(crate) modules: Vec<String>,
+    pub(crate) loader: Arc<Loader>,
     pub(crate) events: Events,
 }
 
@@ -62,42 +58,6 @@ impl World {
         for host in self.hosts.names() {
             self.hosts.change(&host, |state| state.fate = Fate::Alive);
         }
-    }
-
-    /// An error for the first task whose name is neither an action nor a module.
-    pub(crate) fn check_actions(&self, items: &[Item]) -> Result<(), Diagnostic> {
-        items.iter().try_for_each(|item| match item {
-            Item::Task(task) => self.check_action(task),
-            Item::Block(block) => [&block.body, &block.rescue, &block.always]
-                .into_iter()
-                .try_for_each(|items| self.check_actions(items)),
-            Item::Role(role) => self.check_role(role),
-        })
-    }
-
-    /// The same for a role and those it depends on.
-    pub(crate) fn check_role(&self, role: &language::Role) -> Result<(), Diagnostic> {
-        role.dependencies.iter().try_for_each(|dependency| self.check_role(dependency))?;
-        self.check_actions(&role.tasks)?;
-        self.check_actions(&role.handlers)
-    }
-
-    fn check_action(&self, task: &Task) -> Result<(), Diagnostic> {
-        let name = &*task.action.name;
-        let known = || actions::names().chain(self.modules.iter().map(String::as_str));
-        if task.action.written.contains("{{") || known().any(|known| known == name) {
-            return Ok(());
-        }
-        let error = Diagnostic::error(format!(
-            "couldn't resolve module/action '{}'. This often indicates a misspelling, missing collection, or incorrect \
-             module path.",
-            task.action.written
-        ))
-        .at(&task.action.span);
-        Err(match actions::nearest(name, known()) {
-            Some(near) => error.hint(format!("did you mean `{near}`?")),
-            None => error,
-        })
     }
 
     /// `groups`.

@@ -5,14 +5,12 @@
 mod arguments;
 mod common;
 mod field;
+mod inventory;
 mod loader;
 mod names;
+mod pattern;
 mod reader;
 mod source;
-mod stub;
-pub use stub::{Loader, RoleRequest};
-mod inventory;
-mod pattern;
 pub use inventory::{Group, Host, Inventory, Programs, Selection};
 mod tree;
 mod value;

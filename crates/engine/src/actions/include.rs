@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use jinja::Value;
-use language::{RoleRequest, Vars};
+use language::Vars;
 use model::{Args, Outcome};
 
 use super::{Attempt, Call, Effect, Prepared, failure};
@@ -22,7 +22,18 @@ pub(crate) struct Include {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Included {
     Tasks(PathBuf),
-    Role { request: RoleRequest, public: bool },
+    Role(Box<RoleFiles>),
+}
+
+/// Which role, and which of its files instead of `main`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RoleFiles {
+    pub(crate) name: String,
+    pub(crate) tasks_from: Option<String>,
+    pub(crate) vars_from: Option<String>,
+    pub(crate) defaults_from: Option<String>,
+    pub(crate) handlers_from: Option<String>,
+    pub(crate) public: bool,
 }
 
 impl Included {
@@ -30,7 +41,7 @@ impl Included {
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Tasks(path) => path.display().to_string(),
-            Self::Role { request, .. } => request.name.to_string(),
+            Self::Role(files) => files.name.clone(),
         }
     }
 }
@@ -84,17 +95,17 @@ pub(super) fn role(call: &Call<'_>) -> Attempt<Prepared> {
         .text("name")
         .or(call.text("role"))
         .ok_or_else(|| failure("'name' is a required field for include_role."))?;
-    let request = RoleRequest {
-        name: name.clone().into(),
+    let files = RoleFiles {
+        name: name.clone(),
         tasks_from: call.text("tasks_from"),
         vars_from: call.text("vars_from"),
         defaults_from: call.text("defaults_from"),
         handlers_from: call.text("handlers_from"),
+        public: call.flag("public", false)?,
     };
     let mut result = Args::new();
     result.insert("include_role".into(), name.into());
-    let public = call.flag("public", false)?;
-    done(call, result, Included::Role { request, public })
+    done(call, result, Included::Role(Box::new(files)))
 }
 
 fn done(call: &Call<'_>, result: Args, what: Included) -> Attempt<Prepared> {

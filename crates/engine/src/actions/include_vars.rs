@@ -37,7 +37,7 @@ pub(super) fn run(call: &Call<'_>) -> Attempt<Prepared> {
         vars.extend(
             call.world
                 .loader
-                .vars(file)
+                .vars_file(file)
                 .map_err(|diagnostic| failure(diagnostic.render(yaml::Style::Plain)))?,
         );
     }
