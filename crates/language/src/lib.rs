@@ -11,11 +11,11 @@ mod names;
 mod pattern;
 mod reader;
 mod source;
-pub use inventory::{Group, Host, Inventory, Programs, Selection};
 mod tree;
 mod value;
 mod variables;
 
+pub use inventory::{Group, Host, Inventory, Programs, Selection};
 pub use loader::{Loader, Place, RoleRequest};
 pub use names::{canonical_action, nearest};
 pub use source::{Files, Memory, Source, read_document};

@@ -48,5 +48,5 @@ fn texts_are_those_of_pyyaml() {
 fn letters_beyond_the_plane_are_never_mixed_up() {
     let text = |text: &str| Emit::Str(text.into());
     let written = emit(&Emit::Seq(vec![text("\\uFFFE\\x80"), text("😀")]), &EmitOptions::nice());
-    assert_eq!(written, "- \\uFFFE\\x80\n- 😀\n".replace("- ", "-   "));
+    assert_eq!(written, "- \\uFFFE\\x80\n- 😀\n");
 }
