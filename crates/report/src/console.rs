@@ -70,10 +70,9 @@ impl Console {
 
     /// Announces the task of a result; with the `free` strategy, results of several tasks mix.
     fn announce_for(&mut self, result: &HostResult) -> io::Result<()> {
-        let is_current = self
-            .task
-            .as_ref()
-            .is_some_and(|task| task.name == result.task && task.place == result.place);
+        let is_current = self.task.as_ref().is_some_and(|task| {
+            task.name == result.task && (task.place.is_none() || task.place == result.place)
+        });
         if !is_current {
             self.start_task(&result.task, false, result.place.as_ref())?;
         }

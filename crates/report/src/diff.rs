@@ -11,17 +11,12 @@ pub(crate) fn render(diffs: &[Diff], screen: &Screen) -> String {
     let mut out = String::new();
     for diff in diffs {
         for (content, side) in [(&diff.before, "destination"), (&diff.after, "source")] {
-            match content {
-                DiffContent::Binary(_) => {
-                    out.push_str(&format!("diff skipped: {side} file appears to be binary\n"));
-                }
-                DiffContent::TooLarge(size) => {
-                    out.push_str(&format!(
-                        "diff skipped: {side} file of {size} bytes is too large to show\n"
-                    ));
-                }
-                DiffContent::Text(_) | DiffContent::State(_) => {}
-            }
+            let what = match content {
+                DiffContent::Binary(_) => "appears to be binary".to_owned(),
+                DiffContent::TooLarge(size) => format!("of {size} bytes is too large to show"),
+                DiffContent::Text(_) | DiffContent::State(_) => continue,
+            };
+            out.extend(["diff skipped: ", side, " file ", &what, "\n"]);
         }
         if let (Some(before), Some(after)) = (text(&diff.before), text(&diff.after))
             && before != after

@@ -10,6 +10,8 @@ mod json_lines;
 mod options;
 mod result;
 mod screen;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::io;

@@ -1,5 +1,7 @@
 //! What is shown of a result: which keys, whether at all, and why it failed.
 
+use std::fmt::Write as _;
+
 use model::{Args, HostResult, Place, Verdict};
 use serde_json::Value;
 
@@ -106,9 +108,16 @@ pub(crate) fn failure(result: &HostResult, message: &str, options: &Options) -> 
         let by = if runs_on_controller(&result.action) { "Action" } else { "Module" };
         format!("Task failed: {by} failed: {}", harmless(message))
     };
-    match &result.place {
-        Some(place) => format!("{text}\n{}", origin(place, options)),
-        None => text,
+    match (&result.diagnostic, &result.place) {
+        (Some(diagnostic), _) if !result.no_log => {
+            // Its first line is the message again.
+            let (title, excerpt) = diagnostic.split_once('\n').unwrap_or((diagnostic, ""));
+            let title = title.strip_prefix("error: ").unwrap_or(title);
+            let told = if message.contains(title) { excerpt } else { diagnostic };
+            format!("{text}\n{}\n", harmless(told))
+        }
+        (_, Some(place)) => format!("{text}\n{}", origin(place, options)),
+        (_, None) => text,
     }
 }
 
@@ -147,11 +156,11 @@ fn origin(place: &Place, options: &Options) -> String {
     let lines = source.lines().enumerate().skip(first - 1).take(last + 1 - first);
     let mut excerpt = String::new();
     for (index, line) in lines {
-        excerpt.push_str(&format!("\n{:>width$} {}", index + 1, harmless(line)));
+        let _ = write!(excerpt, "\n{:>width$} {}", index + 1, harmless(line));
     }
     if !excerpt.is_empty() {
         let before = width + *column as usize;
-        text.push_str(&format!("\n{excerpt}\n{:before$}^ column {column}\n", ""));
+        let _ = write!(text, "\n{excerpt}\n{:before$}^ column {column}\n", "");
     }
     text
 }

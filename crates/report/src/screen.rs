@@ -103,7 +103,9 @@ impl Screen {
     }
 
     fn complain(&mut self, kind: &str, text: &str, tone: Tone) -> io::Result<()> {
-        let text = format!("[{kind}]: {}", harmless(text));
+        // A rendered diagnostic names its severity itself.
+        let title = format!("{}: ", kind.to_lowercase());
+        let text = format!("[{kind}]: {}", harmless(text.strip_prefix(&title).unwrap_or(text)));
         if !self.said.insert(text.clone()) {
             return Ok(());
         }
