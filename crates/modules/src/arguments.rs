@@ -280,11 +280,15 @@ pub(crate) fn parse<M: Arguments>(args: &Args, host: &dyn Probe) -> Result<Parse
     let mut reader = Reader { host, given: BTreeMap::new(), warnings: Vec::new() };
     reader.gather(spec, args)?;
     spec.check_rules(&reader.given)?;
+    for field in &spec.fields {
+        if let Some(default) = &field.default {
+            reader.given.entry(field.name).or_insert_with(|| default.clone());
+        }
+    }
     let mut secrets = Secrets::default();
     let mut invocation = Args::new();
     for field in &spec.fields {
-        let given = reader.given.get(field.name).or(field.default.as_ref());
-        match given {
+        match reader.given.get(field.name) {
             Some(value) if field.unlogged => {
                 if field.type_name == types::SECRET_TYPE {
                     secrets.add(value);

@@ -61,6 +61,21 @@ pub enum FileKind {
     CharDevice,
 }
 
+impl FileKind {
+    /// In words, for messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Directory => "directory",
+            Self::Symlink => "symbolic link",
+            Self::Fifo => "FIFO",
+            Self::Socket => "socket",
+            Self::BlockDevice => "block device",
+            Self::CharDevice => "character device",
+        }
+    }
+}
+
 /// What `stat(2)` says.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(missing_docs, reason = "the fields of stat(2)")]
@@ -113,6 +128,9 @@ pub struct Attributes {
     pub gid: Option<u32>,
 }
 
+/// Judges a complete file before it becomes visible.
+pub type Validate<'a> = dyn FnMut(&Path) -> Result<()> + 'a;
+
 /// A whole-file write.
 pub struct WriteFile<'a> {
     /// The target. Must not end in a symbolic link unless the caller resolved it.
@@ -123,7 +141,7 @@ pub struct WriteFile<'a> {
     pub attributes: Attributes,
     /// Checked before the new content becomes visible: called with the path of the complete temporary file; an error
     /// stops the write and removes the file (`validate:`).
-    pub validate: Option<&'a mut dyn FnMut(&Path) -> Result<()>>,
+    pub validate: Option<&'a mut Validate<'a>>,
     /// Where the file cannot be replaced (it is a mount point, say), write into it instead, which a reader may see
     /// half-done (`unsafe_writes:`).
     pub in_place: bool,

@@ -5,9 +5,13 @@
 
 mod command;
 mod door;
+mod fake;
+mod real;
 
 pub use command::{Command, Output};
 pub use door::{
     Account, Attributes, BlobSource, Error, FileKind, FileStat, GroupEntry, Probe, Result, System,
-    WriteFile,
+    Validate, WriteFile,
 };
+pub use fake::{Answer, FakeFile, FakeSystem, Then, command_line};
+pub use real::{Context, OutputSink, RealSystem};

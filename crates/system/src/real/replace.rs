@@ -1,0 +1,233 @@
+//! Replacing files: always the old or the new version, never a part of one, also after a crash.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, renameat};
+use nix::sys::stat::{Mode, fchmod, fstatat};
+use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, unlinkat};
+
+use super::{RealSystem, failed, file_stat, is_absent};
+use crate::{Attributes, Error, FileKind, FileStat, Probe, Result, WriteFile};
+
+/// A directory held open, so that nobody can swap it for another, and a name in it.
+pub(super) struct Place<'a> {
+    pub path: &'a Path,
+    pub directory: OwnedFd,
+    pub name: &'a OsStr,
+    can_sync: bool,
+}
+
+impl<'a> Place<'a> {
+    pub(super) fn of(doing: &'static str, path: &'a Path) -> Result<Self> {
+        let Some(name) = path.file_name() else {
+            return Err(Error::Refused(format!("{} does not name a file", path.display())));
+        };
+        let parent = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let open = |how| openat(AT_FDCWD, parent, flags | how, Mode::empty());
+        let (directory, can_sync) = match open(OFlag::O_RDONLY) {
+            Ok(directory) => (directory, true),
+            // A directory that may be searched and written but not read.
+            Err(Errno::EACCES) => (open(OFlag::O_PATH).map_err(failed(doing, path))?, false),
+            Err(errno) => return Err(failed(doing, path)(errno)),
+        };
+        Ok(Self { path, directory, name, can_sync })
+    }
+
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
+    }
+
+    /// What stands there now.
+    pub(super) fn stat(&self) -> Result<Option<FileStat>> {
+        match fstatat(&self.directory, self.name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(file_stat(&stat))),
+            Err(errno) if is_absent(errno) => Ok(None),
+            Err(errno) => Err(failed("look at", self.path)(errno)),
+        }
+    }
+
+    /// Makes sure that the name survives a crash.
+    pub(super) fn sync(&self, doing: &'static str) -> Result<()> {
+        if self.can_sync {
+            nix::unistd::fsync(&self.directory).map_err(failed(doing, self.path))?;
+        }
+        Ok(())
+    }
+
+    /// Moves the temporary name over the real one.
+    pub(super) fn put_in_place(&self, temporary: &OsStr) -> nix::Result<()> {
+        renameat(&self.directory, temporary, &self.directory, self.name)
+    }
+
+    pub(super) fn forget(&self, temporary: &OsStr) {
+        let _ = unlinkat(&self.directory, temporary, UnlinkatFlags::NoRemoveDir);
+    }
+}
+
+/// A name for a temporary file beside `name`: nobody can guess it, and it fits where `name` fits.
+pub(super) fn temporary_name(name: &OsStr) -> OsString {
+    const LONGEST: usize = 255;
+    let random = RandomState::new().hash_one(name.as_bytes());
+    let ending = format!(".{random:016x}.muster");
+    let kept = name.len().min(LONGEST - ending.len() - 1);
+    let mut temporary = vec![b'.'];
+    temporary.extend(&name.as_bytes()[..kept]);
+    temporary.extend(ending.as_bytes());
+    OsString::from_vec(temporary)
+}
+
+impl RealSystem {
+    pub(super) fn replace(&self, file: WriteFile<'_>) -> Result<()> {
+        let WriteFile { path, content, attributes, validate, in_place } = file;
+        let place = Place::of("write", path)?;
+        let old = place.stat()?;
+        if let Some(old) = &old {
+            refuse_to_replace(path, old.kind)?;
+        }
+        let temporary = temporary_name(place.name);
+        let flags =
+            OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let descriptor =
+            openat(&place.directory, temporary.as_os_str(), flags, Mode::from_bits_truncate(0o600))
+                .map_err(failed("create a temporary file beside", path))?;
+        let done = self
+            .fill(path, &mut File::from(descriptor), content, attributes, old.as_ref())
+            .and_then(|()| match validate {
+                Some(validate) => validate(&path.with_file_name(&temporary)),
+                None => Ok(()),
+            })
+            .and_then(|()| match place.put_in_place(&temporary) {
+                Ok(()) => Ok(()),
+                Err(errno) if in_place => self.write_into(&place, &temporary, errno),
+                Err(errno) => Err(cannot_replace(path, errno)),
+            });
+        if let Err(error) = done {
+            place.forget(&temporary);
+            return Err(error);
+        }
+        place.sync("write")
+    }
+
+    /// Everything that is done to the new file before anybody can see it under its name.
+    fn fill(
+        &self,
+        path: &Path,
+        new: &mut File,
+        content: &mut dyn Read,
+        wanted: Attributes,
+        old: Option<&FileStat>,
+    ) -> Result<()> {
+        self.copy(path, content, new)?;
+        let uid = wanted.uid.or(old.map(|old| old.uid));
+        let gid = wanted.gid.or(old.map(|old| old.gid));
+        let mine = file_stat(&nix::sys::stat::fstat(&*new).map_err(failed("look at", path))?);
+        let uid = uid.filter(|uid| *uid != mine.uid).map(Uid::from_raw);
+        let gid = gid.filter(|gid| *gid != mine.gid).map(Gid::from_raw);
+        if uid.is_some() || gid.is_some() {
+            fchown(&*new, uid, gid).map_err(failed("set the owner of", path))?;
+        }
+        if old.is_some() {
+            keep_xattrs(path, new, self.own_uid() == 0)?;
+        }
+        let mode = wanted.mode.or(old.map(|old| old.mode)).unwrap_or_else(|| 0o666 & !self.umask());
+        fchmod(&*new, Mode::from_bits_truncate(mode)).map_err(failed("set the mode of", path))?;
+        new.sync_all().map_err(failed("write", path))
+    }
+
+    fn copy(&self, path: &Path, from: &mut dyn Read, to: &mut File) -> Result<()> {
+        let mut buffer = vec![0; 128 * 1024];
+        loop {
+            self.keep_going()?;
+            match from.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(count) => to.write_all(&buffer[..count]).map_err(failed("write", path))?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(failed("read the new content of", path)(error)),
+            }
+        }
+    }
+
+    /// The way out where a rename cannot replace the file (`unsafe_writes`): its content is overwritten.
+    fn write_into(&self, place: &Place<'_>, temporary: &OsStr, refusal: Errno) -> Result<()> {
+        if !matches!(refusal, Errno::EBUSY | Errno::EXDEV | Errno::EPERM | Errno::EACCES) {
+            return Err(cannot_replace(place.path, refusal));
+        }
+        let open = |name: &OsStr, how: OFlag| {
+            openat(
+                &place.directory,
+                name,
+                how | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC,
+                Mode::empty(),
+            )
+            .map(File::from)
+            .map_err(failed("write", place.path))
+        };
+        let mut from = open(temporary, OFlag::O_RDONLY)?;
+        let mut to = open(place.name, OFlag::O_WRONLY | OFlag::O_TRUNC)?;
+        self.copy(place.path, &mut from, &mut to)?;
+        to.sync_all().map_err(failed("write", place.path))?;
+        place.forget(temporary);
+        Ok(())
+    }
+}
+
+fn refuse_to_replace(path: &Path, kind: FileKind) -> Result<()> {
+    match kind {
+        FileKind::File => Ok(()),
+        FileKind::Directory => Err(failed("write", path)(Errno::EISDIR)),
+        other => Err(Error::Refused(format!(
+            "cannot write {}: it is a {}, not a regular file",
+            path.display(),
+            other.name()
+        ))),
+    }
+}
+
+fn cannot_replace(path: &Path, errno: Errno) -> Error {
+    if errno == Errno::EBUSY {
+        return Error::Refused(format!(
+            "cannot replace {}: it is a mount point; `unsafe_writes: true` would write into it",
+            path.display()
+        ));
+    }
+    failed("replace", path)(errno)
+}
+
+/// Access control lists, capabilities and labels go with the file's name, not with the content of one version.
+fn keep_xattrs(old: &Path, new: &File, is_root: bool) -> Result<()> {
+    let unsupported = |error: &io::Error| error.raw_os_error() == Some(Errno::ENOTSUP as i32);
+    let names = match xattr::list(old) {
+        Ok(names) => names,
+        Err(error) if unsupported(&error) => return Ok(()),
+        Err(error) => return Err(failed("read the attributes of", old)(error)),
+    };
+    for name in names {
+        let value = xattr::get(old, &name).map_err(failed("read the attributes of", old))?;
+        let Some(value) = value else { continue };
+        let system_owned =
+            name.as_bytes().starts_with(b"security.") || name.as_bytes().starts_with(b"trusted.");
+        match xattr::FileExt::set_xattr(new, &name, &value) {
+            Ok(()) => {}
+            Err(error) if unsupported(&error) || (system_owned && !is_root) => {}
+            Err(error) => return Err(failed("keep the attributes of", old)(error)),
+        }
+    }
+    Ok(())
+}
+
+/// The path of an entry by way of an open directory, for calls that take only paths.
+pub(super) fn through_proc(descriptor: BorrowedFd<'_>) -> PathBuf {
+    use std::os::fd::AsRawFd;
+    PathBuf::from(format!("/proc/self/fd/{}", descriptor.as_raw_fd()))
+}
