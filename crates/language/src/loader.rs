@@ -135,7 +135,7 @@ impl Loader {
     /// The text of a name that static imports need now: a template sees only what is known without hosts.
     pub(crate) fn static_text(&self, value: &Value, place: &Place) -> Result<Arc<str>> {
         let resolved = if value.is_template() {
-            let scope = place.scope.with(self.extra_vars.clone());
+            let scope = place.scope.with(self.extra_vars.clone()).with(place.magic());
             let controller = Disk { search_path: vec![place.playbook_dir.clone()] };
             Templar::new(&self.environment, &scope, &controller).resolve(value).map_err(|error| {
                 Diagnostic::from(error)
@@ -156,6 +156,17 @@ impl Place {
     /// The place of a playbook file's own content.
     pub fn of_playbook(path: &Path) -> Self {
         Self { playbook_dir: directory_of(path), file: path.to_owned(), ..Self::default() }
+    }
+
+    /// `playbook_dir`, `role_path` and `role_name`: known without hosts.
+    fn magic(&self) -> Arc<Layer> {
+        let text = |path: &Path| Value::from(&*path.to_string_lossy());
+        let mut vars = Vars::from_iter([("playbook_dir".into(), text(&self.playbook_dir))]);
+        if let Some(role) = &self.role {
+            vars.insert("role_path".into(), text(role));
+            vars.insert("role_name".into(), text(Path::new(role.file_name().unwrap_or_default())));
+        }
+        Arc::new(Layer::new(Level::Magic, "static import", vars))
     }
 
     /// The same place in another file.

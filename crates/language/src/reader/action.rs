@@ -144,7 +144,9 @@ impl Reader<'_> {
     /// The role of an `import_role`.
     pub(super) fn import_role(&self, task: &Task) -> Result<Arc<Role>> {
         let action = &task.action;
-        only_options(action, ROLE_OPTIONS)?;
+        let options: Vec<_> =
+            ROLE_OPTIONS.iter().copied().filter(|name| *name != "apply").collect();
+        only_options(action, &options)?;
         let place = self.place.knowing(crate::Level::TaskVars, "import_role", &task.common.vars);
         let name = role_name(action)?;
         let text =
@@ -198,7 +200,9 @@ pub(super) fn check_include(action: &Action, fields: &[(Node, Node)]) -> Result<
 
 /// The file that an include or import of tasks names.
 pub(super) fn included_file(action: &Action) -> Result<Value> {
-    only_options(action, &["file", "apply"])?;
+    let options: &[&str] =
+        if &*action.name == "import_tasks" { &["file"] } else { &["file", "apply"] };
+    only_options(action, options)?;
     match action.free_form.as_ref().or_else(|| action.args.get("file")) {
         Some(file) => Ok(file.clone()),
         None => Err(Diagnostic::error(format!("`{}` names no file", action.written))

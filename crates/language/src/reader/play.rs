@@ -218,6 +218,9 @@ fn prompt(field: &Field<'_>) -> Result<Option<Value>> {
         "salt",
         "unsafe",
     ];
+    if field.value.is_null() {
+        return Ok(None);
+    }
     let Some(entries) = field.value.as_map() else {
         return Err(field.must_be("a list of mappings"));
     };

@@ -35,7 +35,8 @@ impl Reader<'_> {
         let nameless = || Diagnostic::error("this role has no name").at(&node.span);
         let fields = match &node.value {
             NodeValue::Str { .. } | NodeValue::Int(_) => {
-                let name = Value::trusted(node.as_str().unwrap_or(node.span.text()), None);
+                let origin = Some(Arc::new(node.span.clone()));
+                let name = Value::trusted(node.as_str().unwrap_or(node.span.text()), origin);
                 let name = self.loader.static_text(&name, &self.place)?.to_string();
                 return Ok(RoleRequest {
                     name,
