@@ -12,7 +12,9 @@ use async_trait::async_trait;
 use engine::link::{BlobStore, Connection, Link, Links, Target, Unreachable};
 use engine::{Options, Run};
 use language::{Inventory, Loader, Programs};
-use model::{Args, DeployPlan, Digest, EventKind, HostName, HostResult, Outcome, Step, StepReport, Verdict};
+use model::{
+    Args, DeployPlan, Digest, EventKind, HostName, HostResult, Outcome, Step, StepReport, Verdict,
+};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -40,12 +42,18 @@ impl Links for Fleet {
 
 #[async_trait]
 impl Link for FakeLink {
-    async fn run(&self, plan: DeployPlan, reports: mpsc::Sender<StepReport>) -> Result<(), Unreachable> {
+    async fn run(
+        &self,
+        plan: DeployPlan,
+        reports: mpsc::Sender<StepReport>,
+    ) -> Result<(), Unreachable> {
         for step in &plan.steps {
             let _ = reports.send(StepReport::Started(step.id)).await;
             let outcome = carry_out(&self.host, step);
             let failed = outcome.is_failed();
-            let _ = reports.send(StepReport::Finished { step: step.id, outcome: Box::new(outcome) }).await;
+            let _ = reports
+                .send(StepReport::Finished { step: step.id, outcome: Box::new(outcome) })
+                .await;
             if failed && !plan.keep_going {
                 break;
             }
@@ -70,11 +78,13 @@ fn carry_out(host: &HostName, step: &Step) -> Outcome {
         ),
         "command" | "shell" if text == "die" => Outcome::unknown("may have run"),
         "command" if text == "whoami" => {
-            let user = step.run_as.as_ref().map_or("nobody in particular", |run_as| run_as.user.as_str());
+            let user =
+                step.run_as.as_ref().map_or("nobody in particular", |run_as| run_as.user.as_str());
             Outcome::changed(result(json!({"rc": 0, "stdout": user})))
         }
         "command" if text == "env" => {
-            let shown: Vec<String> = step.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let shown: Vec<String> =
+                step.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
             Outcome::changed(result(json!({"rc": 0, "stdout": shown.join(" ")})))
         }
         "command" | "shell" => Outcome::changed(result(json!({"rc": 0, "stdout": text}))),
@@ -203,7 +213,11 @@ fn run(root: &Path, options: &Options) -> String {
         environment: jinja::Environment::new(),
         events,
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
     runtime.block_on(run.play());
     let mut lines = Vec::new();
     while let Ok(event) = stream.try_recv() {
@@ -220,7 +234,9 @@ fn in_host_order(lines: Vec<String>) -> String {
         if line.starts_with("  ") {
             pending.push(line);
         } else {
-            pending.sort_by_key(|line| line.trim().split([' ', ':']).next().unwrap_or_default().to_owned());
+            pending.sort_by_key(|line| {
+                line.trim().split([' ', ':']).next().unwrap_or_default().to_owned()
+            });
             out.append(&mut pending);
             out.push(line);
         }
@@ -239,15 +255,24 @@ fn tell(event: &EventKind, lines: &mut Vec<String>) {
         EventKind::TaskStarted { name, handler, .. } => {
             lines.push(format!("{} {name}", if *handler { "HANDLER" } else { "TASK" }));
         }
-        EventKind::ItemFinished { result, item } => lines.push(format!("  {} (item={})", told(result), item.label)),
-        EventKind::TaskFinished { result, looped: false } => lines.push(format!("  {}", told(result))),
+        EventKind::ItemFinished { result, item } => {
+            lines.push(format!("  {} (item={})", told(result), item.label))
+        }
+        EventKind::TaskFinished { result, looped: false } => {
+            lines.push(format!("  {}", told(result)))
+        }
         EventKind::TaskFinished { result, looped: true } if result.outcome.is_skipped() => {
             lines.push(format!("  {}", told(result)));
         }
         EventKind::HostUnreachable { host, message, ignored } => {
-            lines.push(format!("  {host}: unreachable{}: {message}", if *ignored { " (ignored)" } else { "" }));
+            lines.push(format!(
+                "  {host}: unreachable{}: {message}",
+                if *ignored { " (ignored)" } else { "" }
+            ));
         }
-        EventKind::Retried { host, left, .. } => lines.push(format!("  {host}: retrying, {left} left")),
+        EventKind::Retried { host, left, .. } => {
+            lines.push(format!("  {host}: retrying, {left} left"))
+        }
         EventKind::Included { file, hosts } => {
             let hosts: Vec<&str> = hosts.iter().map(HostName::as_str).collect();
             lines.push(format!("  included {file} for {}", hosts.join(" ")));
@@ -276,21 +301,38 @@ fn told(result: &HostResult) -> String {
         Verdict::Failed { message } => format!("failed: {message}"),
         Verdict::Unknown { message } => format!("unknown: {message}"),
     };
-    let show = ["msg", "stdout"].iter().find_map(|key| outcome.result.get(*key)).filter(|_| !outcome.is_failed());
-    let only = |args: &Args| args.iter().find(|(key, _)| !matches!(key.as_str(), "changed" | "failed")).map(|(key, value)| format!("{key}={value}"));
+    let show = ["msg", "stdout"]
+        .iter()
+        .find_map(|key| outcome.result.get(*key))
+        .filter(|_| !outcome.is_failed());
+    let only = |args: &Args| {
+        args.iter()
+            .find(|(key, _)| !matches!(key.as_str(), "changed" | "failed"))
+            .map(|(key, value)| format!("{key}={value}"))
+    };
     let shown = match show {
         Some(value) if result.action != "assert" => format!(" {value}"),
-        None if result.action == "debug" => only(&outcome.result).map(|text| format!(" {text}")).unwrap_or_default(),
+        None if result.action == "debug" => {
+            only(&outcome.result).map(|text| format!(" {text}")).unwrap_or_default()
+        }
         _ => String::new(),
     };
     let to = result.delegated_to.as_ref().map(|host| format!(" -> {host}")).unwrap_or_default();
     let mut marks = String::new();
-    for (is, mark) in [(result.ignored, " (ignored)"), (result.rescued, " (rescued)"), (result.no_log, " (no_log)")] {
+    for (is, mark) in [
+        (result.ignored, " (ignored)"),
+        (result.rescued, " (rescued)"),
+        (result.no_log, " (no_log)"),
+    ] {
         if is {
             marks += mark;
         }
     }
-    let diagnostic = result.diagnostic.as_deref().map(|text| format!("\n{}", text.trim_end())).unwrap_or_default();
+    let diagnostic = result
+        .diagnostic
+        .as_deref()
+        .map(|text| format!("\n{}", text.trim_end()))
+        .unwrap_or_default();
     format!("{}{to}: {verdict}{shown}{marks}{diagnostic}", result.host)
 }
 
@@ -300,8 +342,10 @@ fn every_suite_comes_out_as_written() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("suites");
     let update = std::env::var_os("UPDATE_SUITES").is_some();
     let mut failures = 0;
-    let mut paths: Vec<PathBuf> =
-        std::fs::read_dir(directory).expect("suites").map(|entry| entry.expect("an entry").path()).collect();
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(directory)
+        .expect("suites")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
     paths.sort();
     for path in paths {
         let mut text = std::fs::read_to_string(&path).expect("a suite");
@@ -315,7 +359,12 @@ fn every_suite_comes_out_as_written() {
                 continue;
             }
             failures += 1;
-            println!("== {}: {}\n{}", path.display(), case.name, difference(&case.expected, &actual));
+            println!(
+                "== {}: {}\n{}",
+                path.display(),
+                case.name,
+                difference(&case.expected, &actual)
+            );
         }
         if update {
             std::fs::write(&path, text).expect("a suite can be written");
@@ -326,13 +375,16 @@ fn every_suite_comes_out_as_written() {
 
 fn with_transcript(text: &str, name: &str, transcript: &str) -> String {
     let start = text.find(&format!("## {name}\n")).expect("the case is there");
-    let begin = start + text[start..].find("```transcript\n").expect("it has a transcript") + "```transcript\n".len();
+    let begin = start
+        + text[start..].find("```transcript\n").expect("it has a transcript")
+        + "```transcript\n".len();
     let end = begin + text[begin..].find("```").expect("the fence ends");
     format!("{}{transcript}{}", &text[..begin], &text[end..])
 }
 
 fn difference(expected: &str, actual: &str) -> String {
-    let (expected, actual): (Vec<&str>, Vec<&str>) = (expected.lines().collect(), actual.lines().collect());
+    let (expected, actual): (Vec<&str>, Vec<&str>) =
+        (expected.lines().collect(), actual.lines().collect());
     let mut out = String::new();
     for index in 0..expected.len().max(actual.len()) {
         match (expected.get(index), actual.get(index)) {

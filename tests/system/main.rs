@@ -1,0 +1,8 @@
+//! Whole-system tests: one binary, one module a subject. A test fails if a file in this folder is not listed here.
+
+mod bad_input;
+mod faults;
+mod house;
+mod quickstart;
+mod ssh;
+mod webapp;
