@@ -10,6 +10,8 @@ use std::collections::hash_map::Entry;
 const MAX_DEPTH: usize = 100;
 /// Most nodes that aliases may add to what is written in the file.
 const MAX_ALIASED: usize = 500_000;
+/// More warnings about one source help nobody.
+const MAX_WARNINGS: usize = 100;
 /// The common prefix of the tags written `!!`.
 const STANDARD: &str = "tag:yaml.org,2002:";
 
@@ -159,7 +161,9 @@ impl<'a, 'e> Composer<'a, 'e> {
         let mut own = Entries::default();
         for (key, value) in entries.own {
             let place = key.clone();
-            if let Some(first) = own.put(key, value)? {
+            if let Some(first) = own.put(key, value)?
+                && self.warnings.len() < MAX_WARNINGS
+            {
                 self.warnings.push(duplicate(&place, &first));
             }
         }
