@@ -9,7 +9,7 @@ const CHECKS: &[(&str, &[&str])] = &[
     ("formatting", &["fmt", "--all", "--check"]),
     ("lints", &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]),
     ("build", &["build", "--workspace", "--all-targets", "--locked"]),
-    ("tests", &["nextest", "run", "--workspace", "--locked", "--no-fail-fast"]),
+    ("tests", &["nextest", "run", "--workspace", "--locked"]),
 ];
 
 pub(crate) fn run() -> Result<()> {
