@@ -72,3 +72,36 @@ pub fn filtered(facts: Args, patterns: &[String]) -> Args {
     };
     facts.into_iter().filter(|(name, _)| wanted(name)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use system::RealSystem;
+
+    #[test]
+    fn this_machine_is_told() {
+        let start = std::time::Instant::now();
+        let facts = gather(&RealSystem::default(), &Subset::all());
+        println!("{} facts in {:?}", facts.len(), start.elapsed());
+        for name in [
+            "ansible_distribution",
+            "ansible_os_family",
+            "ansible_hostname",
+            "ansible_memtotal_mb",
+            "ansible_processor_vcpus",
+            "ansible_date_time",
+            "ansible_user_id",
+            "ansible_interfaces",
+            "ansible_lo",
+            "ansible_env",
+            "ansible_pkg_mgr",
+            "ansible_service_mgr",
+            "gather_subset",
+        ] {
+            assert!(facts.contains_key(name), "{name}");
+        }
+        let wanted = ["ansible_os_*".to_owned(), "lo".to_owned()];
+        let few = filtered(facts, &wanted);
+        assert_eq!(few.keys().collect::<Vec<_>>(), ["ansible_os_family", "ansible_lo"]);
+    }
+}

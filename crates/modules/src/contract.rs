@@ -47,6 +47,12 @@ pub trait Module: Arguments {
         host: &dyn System,
         result: &mut Args,
     ) -> Result<(), Failure>;
+
+    /// Whether a [`Check::CannotTell`] may be carried out again when nobody knows whether it was: doing it twice does no
+    /// more than doing it once (waiting, a GET).
+    fn is_repeatable(&self) -> bool {
+        false
+    }
 }
 
 /// What a module found to do.

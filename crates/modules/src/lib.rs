@@ -9,7 +9,15 @@ mod diff;
 mod registry;
 mod runner;
 
+mod group;
+mod http;
 mod ping;
+mod service;
+mod setup;
+mod systemd;
+mod tool;
+mod user;
+mod wait_for;
 
 pub use arguments::{ArgType, Arguments, Field, Mismatch, Reader, Rules, Spec};
 pub use contract::{Change, Check, Failure, Module};

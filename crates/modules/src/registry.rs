@@ -32,7 +32,15 @@ macro_rules! modules {
 }
 
 modules! {
+    "group" in "ansible.builtin" => crate::group::Group,
     "ping" in "ansible.builtin" => crate::ping::Ping,
+    "service" in "ansible.builtin" => crate::service::Service,
+    "setup" in "ansible.builtin" => crate::setup::Setup,
+    "gather_facts" in "ansible.builtin" => crate::setup::Setup,
+    "systemd" in "ansible.builtin" => crate::systemd::Systemd,
+    "systemd_service" in "ansible.builtin" => crate::systemd::Systemd,
+    "user" in "ansible.builtin" => crate::user::User,
+    "wait_for" in "ansible.builtin" => crate::wait_for::WaitFor,
 }
 
 /// A module by its short or full name (`copy`, `ansible.builtin.copy`, `ansible.legacy.copy`).

@@ -138,7 +138,7 @@ impl Attempt<'_> {
             if self.step.mode.check {
                 return Ok((self.skipped(), Vec::new()));
             }
-            if self.purpose == Purpose::InDoubt {
+            if self.purpose == Purpose::InDoubt && !module.is_repeatable() {
                 let message = format!(
                     "the agent stopped while `{}` ran; it may or may not have been carried out, and was not tried again",
                     self.step.module

@@ -184,9 +184,7 @@ pub trait Probe {
     /// A variable of the step's environment (the process's, with the step's own laid over it).
     fn variable(&self, name: &str) -> Option<String>;
     /// All variables of that environment, for the facts.
-    fn variables(&self) -> std::collections::BTreeMap<String, String> {
-        std::collections::BTreeMap::new()
-    }
+    fn variables(&self) -> std::collections::BTreeMap<String, String>;
     /// The clock.
     fn now(&self) -> SystemTime;
     /// The content of a blob named in the step's arguments.

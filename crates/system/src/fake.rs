@@ -300,6 +300,10 @@ impl Probe for FakeSystem {
         self.state().environment.get(name).cloned()
     }
 
+    fn variables(&self) -> BTreeMap<String, String> {
+        self.state().environment.clone()
+    }
+
     fn now(&self) -> SystemTime {
         self.state().now()
     }

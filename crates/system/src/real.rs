@@ -164,6 +164,14 @@ impl Probe for RealSystem {
         }
     }
 
+    fn variables(&self) -> BTreeMap<String, String> {
+        let lossy = |text: OsString| text.to_string_lossy().into_owned();
+        let own = std::env::vars_os().map(|(name, value)| (lossy(name), lossy(value)));
+        let mut all: BTreeMap<String, String> = own.collect();
+        all.extend(self.context.environment.clone());
+        all
+    }
+
     fn now(&self) -> SystemTime {
         SystemTime::now()
     }

@@ -1,0 +1,150 @@
+//! Services that are scripts in /etc/init.d, under sysvinit or OpenRC.
+
+use std::path::Path;
+
+use system::{Command, Probe, System};
+
+use crate::contract::Failure;
+use crate::tool;
+
+/// A service's script, with the programs that handle it.
+pub(super) struct Script {
+    name: String,
+    is_openrc: bool,
+}
+
+/// Words of a `status` that say that it does not run, whatever the exit status.
+const STOPPED: &[&str] = &["not running", "is stopped", "stopped", "dead", "is down", "inactive"];
+
+impl Script {
+    /// The script of a service.
+    pub(super) fn find(host: &dyn Probe, name: &str) -> Result<Self, Failure> {
+        let exists = |path: &Path| host.stat(path, true).is_ok_and(|found| found.is_some());
+        if !exists(&Path::new("/etc/init.d").join(name)) {
+            return Err(Failure::new(format!("Could not find the requested service {name}: host")));
+        }
+        let is_openrc = facts::service_manager(host) == "openrc";
+        Ok(Self { name: name.to_owned(), is_openrc })
+    }
+
+    fn command(&self, host: &dyn Probe, words: &[&str]) -> Result<Command, Failure> {
+        let program = if self.is_openrc { "rc-service" } else { "service" };
+        let words = [&[self.name.as_str()], words].concat();
+        match tool::find(host, program) {
+            Some(path) => Ok(Command::new(path.to_string_lossy(), words)),
+            None => Ok(Command::new(format!("/etc/init.d/{}", self.name), words[1..].to_vec())),
+        }
+    }
+
+    pub(super) fn is_running(&self, host: &dyn Probe) -> Result<bool, Failure> {
+        let output = host.query(&self.command(host, &["status"])?)?;
+        let said = output.stdout_text().to_lowercase();
+        let says_stopped = STOPPED.iter().any(|word| said.contains(word));
+        Ok(output.is_success() && !says_stopped)
+    }
+
+    pub(super) fn act(
+        &self,
+        host: &dyn System,
+        word: &str,
+        extra: &[String],
+        may_fail: bool,
+    ) -> Result<(), Failure> {
+        let words: Vec<&str> =
+            std::iter::once(word).chain(extra.iter().map(String::as_str)).collect();
+        let output = host.run(&self.command(host, &words)?)?;
+        if output.is_success() || may_fail {
+            return Ok(());
+        }
+        Err(tool::failure(&output, &format!("Unable to {word} service {}: ", self.name)))
+    }
+
+    /// Whether it starts with the machine: a start link in one of the usual runlevels.
+    pub(super) fn is_enabled(&self, host: &dyn Probe, runlevel: &str) -> Result<bool, Failure> {
+        let folders = if self.is_openrc {
+            vec![format!("/etc/runlevels/{runlevel}")]
+        } else {
+            ["2", "3", "4", "5", "S"].iter().map(|level| format!("/etc/rc{level}.d")).collect()
+        };
+        for folder in folders {
+            let folder = Path::new(&folder);
+            if host.stat(folder, true)?.is_none() {
+                continue;
+            }
+            for name in host.list(folder)? {
+                let name = name.to_string_lossy();
+                if name == self.name.as_str() || is_start_link(&name, &self.name) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    pub(super) fn enable(
+        &self,
+        host: &dyn System,
+        enable: bool,
+        runlevel: &str,
+    ) -> Result<(), Failure> {
+        let name = self.name.as_str();
+        let commands: Vec<(&str, Vec<&str>)> = if self.is_openrc {
+            vec![("rc-update", vec![if enable { "add" } else { "del" }, name, runlevel])]
+        } else if tool::find(host, "update-rc.d").is_some() {
+            let word = if enable { "enable" } else { "disable" };
+            vec![("update-rc.d", vec![name, "defaults"]), ("update-rc.d", vec![name, word])]
+        } else {
+            let word = if enable { "on" } else { "off" };
+            vec![("chkconfig", vec!["--add", name]), ("chkconfig", vec![name, word])]
+        };
+        for (program, words) in commands {
+            let command = Command::new(program, words);
+            let output = host.run(&command)?;
+            if !output.is_success() {
+                let doing = if enable { "enable" } else { "disable" };
+                return Err(tool::failure(&output, &format!("Unable to {doing} service {name}: ")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `S20nginx` starts `nginx`.
+fn is_start_link(link: &str, name: &str) -> bool {
+    let rest = link.strip_prefix('S').and_then(|rest| rest.get(2..));
+    rest == Some(name) && link[1..3].bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether a process's command line contains a text.
+pub(super) fn process_matches(host: &dyn Probe, pattern: &str) -> Result<bool, Failure> {
+    const LIMIT: u64 = 1 << 20;
+    let own = std::process::id().to_string();
+    for name in host.list(Path::new("/proc"))? {
+        let name = name.to_string_lossy();
+        if !name.bytes().all(|byte| byte.is_ascii_digit()) || *name == own {
+            continue;
+        }
+        // A process may end while it is looked at.
+        let Ok(Some(line)) = host.read(&Path::new("/proc").join(&*name).join("cmdline"), LIMIT)
+        else {
+            continue;
+        };
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        if line.contains(pattern) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn start_links_are_told_from_others() {
+        use super::is_start_link;
+        assert!(is_start_link("S20nginx", "nginx"));
+        for other in ["K20nginx", "S20nginx2", "Sxxnginx", "S2", "nginx", "S2é"] {
+            assert!(!is_start_link(other, "nginx"), "{other}");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! `setup`: gathers the facts of a host.
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+
+use facts::Subset;
+use model::Args;
+use system::{Probe, System};
+
+use crate::arguments::arguments;
+use crate::contract::{Check, Failure, Module};
+
+arguments! {
+    /// Gathers facts about the host: its system, hardware, network and more. Plays run it by themselves at their start.
+    pub struct Setup {
+        /// Which facts: `all`, `min`, `hardware`, `network`, `virtual` or the name of a fact; with `!` in front, not these.
+        /// The minimal ones are gathered unless `!min` is there.
+        pub gather_subset: Vec<String> { default: ["all"] },
+        /// Seconds that slow facts may take. Facts are read here without slow programs, so that it is seldom needed.
+        pub gather_timeout: i64 { default: 10 },
+        /// Return only facts whose names match one of these shell patterns.
+        pub filter: Vec<String>,
+        /// The directory of local facts (`*.fact`): JSON or INI files, or programs that print one of these.
+        pub fact_path: PathBuf { default: "/etc/ansible/facts.d" },
+    }
+}
+
+impl Module for Setup {
+    type Change = Infallible;
+
+    fn check(&self, host: &dyn Probe, result: &mut Args) -> Result<Check<Infallible>, Failure> {
+        let words: Vec<&str> = self
+            .gather_subset
+            .iter()
+            .map(|word| word.trim())
+            .filter(|word| !word.is_empty())
+            .collect();
+        let subset = Subset::parse(&words).map_err(|error| Failure::new(error.to_string()))?;
+        let facts = facts::gather_with(host, &subset, &self.fact_path);
+        result.insert("ansible_facts".to_owned(), facts::filtered(facts, &self.filter).into());
+        Ok(Check::InSync)
+    }
+
+    fn apply(&self, change: Infallible, _: &dyn System, _: &mut Args) -> Result<(), Failure> {
+        match change {}
+    }
+}
