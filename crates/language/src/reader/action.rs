@@ -39,6 +39,12 @@ impl Reader<'_> {
                 }
             }
         }
+        if let Some((name, value)) =
+            action.args.iter().find(|(name, _)| name.starts_with("_ansible_"))
+        {
+            let message = format!("`{name}` is no argument: `_ansible_` is reserved");
+            return Err(Diagnostic::error(message).at(origin_of(value, &action.span)));
+        }
         if let Some(raw) = action.args.shift_remove("_raw_params") {
             action.free_form.get_or_insert(raw);
         }
@@ -189,12 +195,18 @@ pub(super) fn check_include(action: &Action, fields: &[(Node, Node)]) -> Result<
         && !apply.is_template()
     {
         return Err(Diagnostic::error("`apply` must be a mapping of keywords")
-            .at(apply.origin().map_or(&action.span, |origin| origin)));
+            .at(origin_of(apply, &action.span)));
     }
     if &*action.name == "include_tasks" {
         return included_file(action).map(|_| ());
     }
     only_options(action, ROLE_OPTIONS)?;
+    let wrong =
+        |(name, value): &(&Arc<str>, &Value)| name.ends_with("_from") && value.as_str().is_none();
+    if let Some((name, value)) = action.args.iter().find(wrong) {
+        return Err(Diagnostic::error(format!("`{name}` must be the name of a file"))
+            .at(origin_of(value, &action.span)));
+    }
     role_name(action).map(|_| ())
 }
 
@@ -238,13 +250,18 @@ fn only_options(action: &Action, options: &[&'static str]) -> Result<()> {
         Some((name, value)) => {
             let error =
                 Diagnostic::error(format!("`{name}` is not an option of `{}`", action.written))
-                    .at(value.origin().map_or(&action.span, |origin| origin));
+                    .at(origin_of(value, &action.span));
             Err(match nearest(name, options.iter().copied()) {
                 Some(near) => error.hint(format!("did you mean `{near}`?")),
                 None => error.hint("variables for it stand under `vars:` of the task"),
             })
         }
     }
+}
+
+/// Where a value is written; `span` if it does not know.
+fn origin_of<'a>(value: &'a Value, span: &'a Span) -> &'a Span {
+    value.origin().map_or(span, |origin| origin)
 }
 
 /// Arguments from a mapping: its keys are names, whatever they look like.
@@ -273,7 +290,7 @@ fn take_line(action: &mut Action, text: &str, span: &Span) -> Result<()> {
             "`{}` takes `key=value`, not `{words}`",
             action.written
         ))
-        .at(free.origin().map_or(span, |origin| origin))
+        .at(origin_of(free, span))
         .hint("a value with spaces must be in quotes: `key=\"some words\"`"));
     }
     action.args = named;
