@@ -1,11 +1,12 @@
 //! Plays, and `import_playbook`.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jinja::Value;
 use yaml::{Diagnostic, Node, NodeValue, Result};
 
-use super::Reader;
+use super::{Reader, list_paths};
 use crate::common::unknown_keyword;
 use crate::field::Field;
 use crate::loader::Place;
@@ -59,15 +60,30 @@ impl Reader<'_> {
         let name = crate::value::value_from_node(file)?;
         let name =
             self.loader.static_text(&name, &place).map_err(|error| error.or_at(&file.span))?;
-        let path = super::directory_of(&self.place.file).join(&*name);
-        if !self.loader.source.is_file(&path) {
-            let message = format!("there is no playbook {}", path.display());
-            return Err(Diagnostic::error(message).at(&file.span));
-        }
-        let trail = self.entering(&path, Some(&file.span))?.place.trail;
-        let place = Place { trail, scope: place.scope, ..Place::of_playbook(&path) };
+        let candidates = self.playbook_files(&name);
+        let Some(path) = candidates.iter().find(|path| self.loader.source.is_file(path)) else {
+            return Err(Diagnostic::error(format!("there is no playbook `{name}`"))
+                .at(&file.span)
+                .note(format!("searched: {}", list_paths(&candidates))));
+        };
+        let trail = self.entering(path, Some(&file.span))?.place.trail;
+        let place = Place { trail, scope: place.scope, ..Place::of_playbook(path) };
         let plays = Reader::new(self.loader, place).plays()?;
         Ok(plays.into_iter().map(|play| Arc::new(imported(&play, &common))).collect())
+    }
+
+    /// Where an imported playbook may be: beside this one, or in a collection (`namespace.collection.playbook`).
+    fn playbook_files(&self, name: &str) -> Vec<PathBuf> {
+        let mut paths = vec![super::directory_of(&self.place.file).join(name)];
+        if let [namespace, collection, playbook] = name.split('.').collect::<Vec<_>>()[..] {
+            for root in self.collection_roots() {
+                let playbooks = root.join(namespace).join(collection).join("playbooks");
+                paths.extend(
+                    ["yml", "yaml"].map(|ending| playbooks.join(format!("{playbook}.{ending}"))),
+                );
+            }
+        }
+        paths
     }
 
     fn play(&self, node: &Node) -> Result<Play> {

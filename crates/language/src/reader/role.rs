@@ -109,20 +109,20 @@ impl Reader<'_> {
         }))
     }
 
+    /// The directories that hold the namespaces of collections: beside the playbook, then the path of collections.
+    pub(super) fn collection_roots(&self) -> impl Iterator<Item = PathBuf> {
+        let adjacent = self.place.playbook_dir.join("collections");
+        let roots = std::iter::once(adjacent).chain(self.loader.collections_path.iter().cloned());
+        roots.map(|root| root.join("ansible_collections"))
+    }
+
     /// The directory of a role: `roles/` beside the playbook, the roles path, beside this role, beside the playbook.
     fn find_role(&self, name: &str) -> Result<PathBuf> {
         let Place { playbook_dir, role, .. } = &self.place;
         let mut paths = Vec::new();
         if let [namespace, collection, role] = name.split('.').collect::<Vec<_>>()[..] {
-            let adjacent = playbook_dir.join("collections");
-            let roots = std::iter::once(&adjacent).chain(&self.loader.collections_path);
-            paths.extend(roots.map(|root| {
-                root.join("ansible_collections")
-                    .join(namespace)
-                    .join(collection)
-                    .join("roles")
-                    .join(role)
-            }));
+            let in_collection = Path::new(namespace).join(collection).join("roles").join(role);
+            paths.extend(self.collection_roots().map(|root| root.join(&in_collection)));
         }
         paths.push(playbook_dir.join("roles").join(name));
         paths.extend(self.loader.roles_path.iter().map(|directory| directory.join(name)));
