@@ -48,7 +48,7 @@ pub enum SettingsError {
     Parse {
         /// The file.
         path: PathBuf,
-        /// Names line and column.
+        /// Says what is wrong, and where if that can be told.
         source: serde_yaml::Error,
     },
 }
@@ -92,7 +92,7 @@ mod tests {
         assert_eq!(read("# nothing\n").expect("empty"), Settings::default());
         let error = read("controler: c:7443\n").expect_err("unknown key");
         let text = crate::session::chain(&error);
-        assert!(text.contains("controler") && text.contains("line 1"), "{text}");
+        assert!(text.contains("controler") && text.contains("state_dir"), "{text}");
         let large = "#".repeat(70 << 10);
         assert!(matches!(read(&large), Err(SettingsError::TooLarge { .. })));
         let gone = directory.path().join("gone");

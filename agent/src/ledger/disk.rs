@@ -49,7 +49,7 @@ impl Disk {
         let mut found = disk.read_recent()?;
         let entries = match fs::read_dir(disk.plans()) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((disk, found)),
+            Err(error) if is_absent(&error) => return Ok((disk, found)),
             Err(error) => return Err(error),
         };
         let mut ids = Vec::new();
@@ -221,6 +221,11 @@ impl Disk {
         self.is_stuck = false;
         Ok(())
     }
+}
+
+/// There is nothing to read; whether something can be written is another question.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 fn read_plan_record(id: PlanId, bytes: &[u8]) -> Result<DeployPlan, String> {

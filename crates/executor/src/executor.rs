@@ -1,15 +1,19 @@
 //! The executor: steps in order, each as the right user.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use model::{DeployPlan, Outcome, Step, StepReport, Verdict};
+use model::{Args, DeployPlan, Outcome, Step, StepReport, Verdict};
 use nix::unistd::Uid;
-use system::BlobSource;
+use system::{BlobSource, RealSystem};
 
 use crate::attempt::{Context, Runner, attempt};
 use crate::escalation::{self, Way};
 use crate::workers::Workers;
 use crate::{Cancel, Manner, Program};
+
+/// Facts are a courtesy: what takes longer is left out.
+const FACTS_LIMIT: Duration = Duration::from_secs(30);
 
 /// Carries out steps on this machine. One for the life of a program: its become workers are kept between plans.
 pub struct Executor {
@@ -101,12 +105,27 @@ pub fn goes_on_after(plan: &DeployPlan, outcome: &Outcome) -> bool {
 /// What carries out a step in this process: the module table, behind the real door.
 pub(crate) fn modules_runner() -> Arc<Runner> {
     Arc::new(|step: &Step, context: &Context| {
-        let _ = (step, context.deadline);
-        Outcome::failed("no modules yet")
+        let system = RealSystem::new(system::Context {
+            deadline: context.deadline,
+            cancelled: context.cancel.flag(),
+            output: Some(Arc::clone(&context.output)),
+            environment: step.environment.clone(),
+            blobs: Some(Arc::clone(&context.blobs)),
+            // As over SSH, where a login begins at home.
+            directory: std::env::current_dir().ok(),
+        });
+        match context.manner {
+            Manner::New => modules::run(step, &system),
+            Manner::InDoubt => modules::in_doubt(step, &system),
+        }
     })
 }
 
-/// What this host is, for an agent to tell unasked.
-pub fn gather_facts() -> model::Args {
-    model::Args::new()
+/// What this host is, without the prefix `ansible_`, for an agent to tell unasked.
+pub fn gather_facts() -> Args {
+    let deadline = Some(Instant::now() + FACTS_LIMIT);
+    let system = RealSystem::new(system::Context { deadline, ..system::Context::default() });
+    let facts = facts::gather(&system, &facts::Subset::all());
+    let plain = |name: String| name.strip_prefix("ansible_").map(str::to_owned).unwrap_or(name);
+    facts.into_iter().map(|(name, value)| (plain(name), value)).collect()
 }
