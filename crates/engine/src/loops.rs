@@ -42,7 +42,7 @@ pub(crate) fn items(
             drop(error);
             return Ok(None);
         }
-        Err(error) => return Err(error),
+        Err(error) => return Err(error.at(|| Some(r#loop.span.clone()))),
     };
     let names = names(task, templar)?;
     let all = names.all.then(|| Value::list(values.clone()));

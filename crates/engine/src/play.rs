@@ -223,11 +223,9 @@ impl<'a> Batch<'a> {
                 self.apply(planned, receiver, effect, includes)?;
             }
         }
-        for name in &done.notify {
-            self.notify(planned, &host, name, &receivers)?;
-        }
+        let notify = done.notify.clone();
         self.advance(planned, done, &receivers);
-        Ok(())
+        notify.iter().try_for_each(|name| self.notify(planned, &host, name, &receivers))
     }
 
     fn take_unreachable(&mut self, done: &TaskDone, message: &str) -> Result<(), Diagnostic> {
@@ -343,11 +341,7 @@ impl<'a> Batch<'a> {
     ) -> Result<(), Diagnostic> {
         let numbers = self.handlers_named(name);
         if numbers.is_empty() {
-            return Err(Diagnostic::error(format!(
-                "The requested handler '{name}' was not found in either the main handlers list nor in the listening \
-                 handlers list"
-            ))
-            .at(&planned.task.span));
+            return Err(self.no_such_handler(planned, name));
         }
         for receiver in receivers {
             self.world.hosts.change(receiver, |state| state.notified.extend(&numbers));
@@ -356,6 +350,24 @@ impl<'a> Batch<'a> {
             .events
             .send(EventKind::HandlerNotified { name: name.to_owned(), host: by.clone() });
         Ok(())
+    }
+
+    fn no_such_handler(&self, planned: &Planned, name: &str) -> Diagnostic {
+        let error = Diagnostic::error(format!(
+            "The requested handler '{name}' was not found in either the main handlers list nor in the listening \
+             handlers list"
+        ))
+        .at(&planned.task.span);
+        let known: Vec<String> = self
+            .builder
+            .handlers
+            .iter()
+            .flat_map(|handler| self.handler_names(&handler.leaf.task))
+            .collect();
+        match crate::actions::nearest(name, known.iter().map(String::as_str)) {
+            Some(near) => error.hint(format!("did you mean '{near}'?")),
+            None => error,
+        }
     }
 
     fn handlers_named(&self, wanted: &str) -> BTreeSet<usize> {

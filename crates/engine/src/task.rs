@@ -367,11 +367,7 @@ impl<'a> HostTask<'a> {
         {
             self.fail(work, &error);
         }
-        if let Some(item) = &work.item {
-            let result = self.host_result(work, work.took);
-            let label = item.label.clone();
-            self.cx.events.send(EventKind::ItemFinished { result, item: Item { label } });
-        }
+        self.report_item(work);
     }
 
     /// `changed_when` and `failed_when`, with the result under the name of `register`.
@@ -486,8 +482,10 @@ impl<'a> HostTask<'a> {
         outcome
     }
 
+    /// The items of an include are reported by what they include.
     fn report_item(&self, work: &Work) {
-        if let Some(item) = &work.item {
+        let is_include = work.effects.iter().any(|effect| matches!(effect, Effect::Include(_)));
+        if let Some(item) = work.item.as_ref().filter(|_| !is_include) {
             let result = self.host_result(work, work.took);
             self.cx
                 .events

@@ -21,6 +21,9 @@ pub struct HostRecap {
     pub changed: u32,
     /// Times the host did not answer, or a step's fate is unknown.
     pub unreachable: u32,
+    /// Of these, the ones under `ignore_unreachable`.
+    #[serde(default)]
+    pub unreachable_ignored: u32,
     /// Tasks that failed, rescued and ignored ones not included.
     pub failed: u32,
     /// Tasks that did not run.
@@ -41,6 +44,7 @@ impl Recap {
                 entry.unreachable += 1;
                 if *ignored {
                     entry.skipped += 1;
+                    entry.unreachable_ignored += 1;
                 }
             }
             EventKind::Included { hosts, .. } => {
@@ -77,7 +81,7 @@ impl Recap {
 
     /// The exit code of Ansible: 0 all well, 2 a host failed, 4 a host did not answer (which outweighs a failure).
     pub fn exit_code(&self) -> u8 {
-        if self.hosts.values().any(|host| host.unreachable > 0) {
+        if self.hosts.values().any(|host| host.unreachable > host.unreachable_ignored) {
             4
         } else if self.hosts.values().any(|host| host.failed > 0) {
             2

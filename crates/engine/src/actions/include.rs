@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use indexmap::IndexSet;
 use jinja::Value;
 use language::Vars;
 use model::{Args, Outcome};
@@ -67,7 +68,7 @@ fn find(call: &Call<'_>, name: &str) -> Attempt<PathBuf> {
         .search_path()
         .into_iter()
         .flat_map(|root| [root.join("tasks").join(name), root.join(name)]);
-    let candidates: Vec<PathBuf> = beside.into_iter().chain(others).collect();
+    let candidates: IndexSet<PathBuf> = beside.into_iter().chain(others).collect();
     candidates.iter().find(|path| path.is_file()).cloned().ok_or_else(|| {
         let places: Vec<String> =
             candidates.iter().map(|path| path.display().to_string()).collect();
