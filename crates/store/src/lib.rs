@@ -79,9 +79,11 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the database `muster.db` of a state directory; makes it when it is missing.
+    /// Opens the database `muster.db` of a state directory; makes both when they are missing. Nobody else may read them.
     pub async fn open(directory: &Path) -> Result<Self> {
         let path = directory.join("muster.db");
+        make_private(directory, &path)
+            .map_err(|error| Error::Open { path: path.clone(), source: error.into() })?;
         let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
         Self::connect(options, &path, 4).await
     }
@@ -130,13 +132,20 @@ impl Store {
     }
 }
 
+/// The directory 0700, the file 0600; SQLite gives its `-wal` and `-shm` files the mode of the file.
+fn make_private(directory: &Path, path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path).map(drop)
+}
+
 /// SQLite's codes for a damaged file and for one that is no database.
 const DAMAGED: [&str; 2] = ["11", "26"];
 
 fn opening(path: &Path, source: sqlx::Error) -> Error {
     let text = source.to_string();
     let code =
-        source.as_database_error().and_then(|error| error.code().map(|code| code.into_owned()));
+        source.as_database_error().and_then(|error| error.code().map(std::borrow::Cow::into_owned));
     let damaged = code.is_some_and(|code| DAMAGED.contains(&code.as_str()))
         || text.contains("file is not a database")
         || text.contains("malformed");

@@ -150,6 +150,10 @@ async fn results_count_once_and_only_from_the_agent_that_was_asked() {
 #[tokio::test]
 async fn runs_and_events_survive_a_restart() {
     let (directory, store) = open().await;
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &std::fs::metadata(directory.path().join("muster.db-wal")).expect("a file").permissions(),
+    );
+    assert_eq!(mode & 0o777, 0o600, "nobody else reads it");
     let run = run(RunStatus::Running);
     store.start_run(&run).await.expect("a run");
     let event = |seq, text: &str| Event {

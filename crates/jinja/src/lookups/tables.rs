@@ -50,7 +50,9 @@ fn ini(scope: &Scope<'_>, terms: Value, mut args: Args) -> Result<Value, Error> 
                 "type" => kind = value,
                 "section" => section = value,
                 _ => {
-                    return Err(failed(format!("'{name}' is not a valid option of the ini lookup")));
+                    return Err(failed(format!(
+                        "'{name}' is not a valid option of the ini lookup"
+                    )));
                 }
             }
         }
