@@ -98,6 +98,11 @@ impl Args {
         self.positional.push_front(value);
     }
 
+    /// Adds a named argument.
+    pub(crate) fn push_named(&mut self, name: &str, value: Value) {
+        self.named.push((name.into(), value));
+    }
+
     /// Whether an argument of that name is given by name.
     pub fn has_named(&self, name: &str) -> bool {
         self.named.iter().any(|(known, _)| **known == *name)

@@ -91,6 +91,11 @@ impl Error {
         }
     }
 
+    /// An error as if something undefined was used.
+    pub(crate) fn from_undefined(name: &str, message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Undefined { name: name.into() }, message)
+    }
+
     pub(crate) fn no_attribute(class: &str, key: &Value) -> Self {
         Self::new(
             ErrorKind::Undefined { name: key.to_string().into() },
@@ -157,11 +162,6 @@ impl Error {
         if !self.0.message.starts_with(prefix) {
             self.0.message.insert_str(0, prefix);
         }
-        self
-    }
-
-    pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {
-        self.0.kind = kind;
         self
     }
 }

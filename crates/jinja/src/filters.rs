@@ -1,2 +1,52 @@
-//! Later.
-pub(crate) fn register(_environment: &mut crate::Environment) {}
+//! Filters: Jinja2's own and ansible-core's, a group a file.
+
+mod attributes;
+mod collections;
+mod dicts;
+mod encodings;
+mod hashes;
+mod numbers;
+mod paths;
+mod python_random;
+mod regexes;
+mod sequences;
+mod sets;
+mod shapes;
+mod texts;
+mod times;
+mod urls;
+mod values;
+
+pub(crate) use collections::sorted;
+pub(crate) use python_random::Random;
+pub(crate) use shapes::subelements_of;
+pub(crate) use values::{parse_int, truth_of};
+
+use crate::environment::{Environment, Traits};
+
+/// Evaluates everything first; the result is new.
+const PLAIN: Traits = Traits { takes_undefined: false, lazy: false, structural: false };
+/// Evaluates everything first; the result is made of the input's elements.
+const STRUCTURAL: Traits = Traits { takes_undefined: false, lazy: false, structural: true };
+/// Evaluates only what it looks at; the result is made of the input's elements.
+const LAZY: Traits = Traits { takes_undefined: false, lazy: true, structural: true };
+/// Deals with undefined input.
+const ANY: Traits = Traits { takes_undefined: true, lazy: true, structural: true };
+
+pub(crate) fn register(environment: &mut Environment) {
+    values::register(environment);
+    sequences::register(environment);
+    collections::register(environment);
+    attributes::register(environment);
+    dicts::register(environment);
+    sets::register(environment);
+    shapes::register(environment);
+    texts::register(environment);
+    regexes::register(environment);
+    numbers::register(environment);
+    encodings::register(environment);
+    hashes::register(environment);
+    paths::register(environment);
+    times::register(environment);
+    urls::register(environment);
+}

@@ -1,2 +1,41 @@
-//! Later.
-pub(crate) fn register(_environment: &mut crate::Environment) {}
+//! Lookups: what `lookup()`, `query()` and `with_NAME` call. Each gets the list of its terms and returns a list.
+
+mod files;
+mod lists;
+mod password;
+mod tables;
+mod variables;
+
+pub(crate) use files::glob;
+
+use crate::args::Args;
+use crate::environment::Environment;
+use crate::error::{Error, ErrorKind};
+use crate::value::Value;
+
+pub(crate) fn register(environment: &mut Environment) {
+    lists::register(environment);
+    files::register(environment);
+    variables::register(environment);
+    tables::register(environment);
+    environment.lookup("password", password::password);
+    for name in ["url", "config", "unvault"] {
+        environment.lookup(name, move |_, _, _| {
+            Err(Error::new(ErrorKind::Lookup, format!("the lookup '{name}' is not built in yet")))
+        });
+    }
+}
+
+/// The terms of a lookup: a list as it is, anything else as the only one.
+fn terms_of(terms: &Value) -> Vec<Value> {
+    terms.sequence().unwrap_or_else(|| vec![terms.clone()])
+}
+
+fn failed(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Lookup, message)
+}
+
+/// A named option's text.
+fn option(args: &mut Args, name: &str) -> Option<String> {
+    args.take_named(name).filter(|value| !value.is_none()).map(|value| value.to_string())
+}

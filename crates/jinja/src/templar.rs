@@ -1,13 +1,23 @@
 //! Evaluation against a host's variables: lazy, recursive, cached, and with cycles found.
 
+mod header;
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use yaml::Span;
 
+use crate::ast::{Stmt, Template};
+use crate::compile::{Mode, compiled};
 use crate::controller::Controller;
 use crate::environment::Environment;
 use crate::error::{Error, ErrorKind};
-use crate::value::Value;
+use crate::eval::{Run, Scope, Unit, unit_of_file};
+use crate::origin::locate;
+use crate::value::{MAX_DEPTH, Map, Marks, Reason, Undefined, Value};
 
 /// The variables that an evaluation sees, as they were written: templates in them are evaluated when they are used.
 pub trait Variables: Sync {
@@ -52,11 +62,60 @@ impl Default for TemplateOptions {
     }
 }
 
-/// Evaluates templates with one set of variables. Make one per host and task; it caches what it resolves.
+/// Evaluates templates with one set of variables. Make one per host, task and item; it caches what it resolves.
 pub struct Templar<'a> {
-    _environment: &'a Environment,
-    _variables: &'a dyn Variables,
-    _controller: &'a dyn Controller,
+    environment: &'a Environment,
+    variables: &'a dyn Variables,
+    controller: &'a dyn Controller,
+    /// Evaluated variables.
+    cache: RefCell<HashMap<Arc<str>, Value>>,
+    /// Evaluated containers, by the container's identity; each is kept, so that no other takes its number.
+    containers: RefCell<HashMap<usize, (Value, Value)>>,
+    /// The texts under evaluation, innermost last, with what they were read as.
+    active: RefCell<Vec<(Arc<str>, String)>>,
+    notes: RefCell<Vec<String>>,
+    steps: Cell<u64>,
+    deadline: Cell<Option<Instant>>,
+    /// Counts what gives another result each time (lookups, `now()`): such values are not cached.
+    volatile: Cell<u64>,
+}
+
+thread_local! {
+    /// Nesting over all templars of a thread: one host's variables can need another's.
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Variables of a templar under others that hide them.
+pub(crate) struct Overlay<'a> {
+    below: &'a dyn Variables,
+    above: &'a Map,
+}
+
+impl<'a> Overlay<'a> {
+    pub(crate) fn new(templar: &Templar<'a>, above: &'a Map) -> Self {
+        Self { below: templar.variables, above }
+    }
+}
+
+impl Variables for Overlay<'_> {
+    fn get(&self, name: &str) -> Option<Value> {
+        self.above.get(name).cloned().or_else(|| self.below.get(name))
+    }
+
+    fn names(&self) -> Vec<Arc<str>> {
+        let mut names = self.below.names();
+        names.extend(self.above.keys().filter_map(|name| name.as_arc_str().cloned()));
+        names
+    }
+}
+
+/// A level of nesting, left when it is dropped.
+pub(crate) struct Level(u32);
+
+impl Drop for Level {
+    fn drop(&mut self) {
+        DEPTH.set(DEPTH.get().saturating_sub(self.0));
+    }
 }
 
 impl<'a> Templar<'a> {
@@ -66,51 +125,465 @@ impl<'a> Templar<'a> {
         variables: &'a dyn Variables,
         controller: &'a dyn Controller,
     ) -> Self {
-        Self { _environment: environment, _variables: variables, _controller: controller }
+        Self {
+            environment,
+            variables,
+            controller,
+            cache: RefCell::default(),
+            containers: RefCell::default(),
+            active: RefCell::default(),
+            notes: RefCell::default(),
+            steps: Cell::new(0),
+            deadline: Cell::new(None),
+            volatile: Cell::new(0),
+        }
+    }
+
+    /// The tables of names.
+    pub fn environment(&self) -> &'a Environment {
+        self.environment
+    }
+
+    /// The controller's files and commands.
+    pub fn controller(&self) -> &'a dyn Controller {
+        self.controller
+    }
+
+    /// The names of all variables.
+    pub fn names(&self) -> Vec<Arc<str>> {
+        self.variables.names()
     }
 
     /// The value with every template in it evaluated, through and through. Omitted elements of lists and dicts are
-    /// left out; a value that is the placeholder itself stays.
+    /// left out; a value that is the placeholder itself stays. Undefined parts are errors.
     pub fn resolve(&self, value: &Value) -> Result<Value, Error> {
-        Ok(value.clone())
+        self.fresh();
+        let value = self.resolved(value)?;
+        finalized(value)
+    }
+
+    /// Like [`Templar::resolve`], but a value that needs something undefined is itself undefined and no error.
+    pub fn resolve_or_undefined(&self, value: &Value) -> Result<Value, Error> {
+        match self.resolve(value) {
+            Err(error) if error.is_undefined() => Ok(undefined_by(error)),
+            other => other,
+        }
     }
 
     /// A variable, fully resolved; undefined if there is none or its template needs something undefined.
-    pub fn variable(&self, _name: &str) -> Result<Value, Error> {
-        Err(Error::new(ErrorKind::Value, "not built yet"))
+    pub fn variable(&self, name: &str) -> Result<Value, Error> {
+        self.fresh();
+        match self.variable_value(name)? {
+            None => Ok(Value::undefined(name)),
+            Some(value) if value.is_undefined() => Ok(value),
+            Some(value) => self.resolve_or_undefined(&value),
+        }
     }
 
     /// A condition (`when`, `failed_when`, `until`, `assert`): an expression without braces, or a boolean.
-    pub fn condition(&self, _condition: &Value) -> Result<bool, Error> {
-        Err(Error::new(ErrorKind::Value, "not built yet"))
+    pub fn condition(&self, condition: &Value) -> Result<bool, Error> {
+        self.condition_value(condition).map(|result| result.is_true())
     }
 
-    /// A condition's result as a value, with its marks: a secret or unknown operand shows.
-    pub fn condition_value(&self, _condition: &Value) -> Result<Value, Error> {
-        Err(Error::new(ErrorKind::Value, "not built yet"))
+    /// A condition's result as a boolean value with its marks: [`Marks::UNKNOWN`] says that it rests on something that
+    /// check mode did not do.
+    pub fn condition_value(&self, condition: &Value) -> Result<Value, Error> {
+        self.fresh();
+        let result = match condition.as_arc_str() {
+            Some(text) => self.condition_text(condition, text)?,
+            None => self.resolved(condition)?,
+        };
+        if result.as_bool().is_some() {
+            return Ok(result);
+        }
+        if let Some(why) = result.as_undefined() {
+            return Err(in_condition(Error::undefined(why)));
+        }
+        let truth = result.is_true();
+        let message = format!(
+            "Conditional result ({}) was derived from value of type '{}' at '{}'. Conditionals must have a boolean result.",
+            Value::from(truth),
+            result.type_name(),
+            result.origin().map_or_else(|| "<unknown>".to_owned(), ToString::to_string),
+        );
+        if !self.environment.allow_broken_conditionals {
+            let place = condition.origin().map(|origin| (**origin).clone());
+            return Err(Error::new(ErrorKind::Condition, message).at(|| place));
+        }
+        self.note(message);
+        Ok(Value::from(truth).marked(result.marks().without(Marks::SECRET | Marks::TRUSTED)))
     }
 
-    /// An expression without braces, from a trusted source.
-    pub fn expression(&self, _source: &str, _origin: Option<Arc<Span>>) -> Result<Value, Error> {
-        Err(Error::new(ErrorKind::Value, "not built yet"))
+    fn condition_text(&self, condition: &Value, text: &Arc<str>) -> Result<Value, Error> {
+        let place = || condition.origin().map(|origin| (**origin).clone());
+        if !condition.marks().has(Marks::TRUSTED) {
+            let error = Error::new(
+                ErrorKind::Condition,
+                "Conditional expressions must come from a trusted source, not from data.",
+            );
+            return Err(error.at(place));
+        }
+        if text.trim().is_empty() {
+            let error =
+                Error::new(ErrorKind::Condition, "Empty conditional expressions are not allowed.");
+            return Err(error.at(place));
+        }
+        if condition.is_template() && is_delimited(text) {
+            self.note(
+                "Conditionals should not be surrounded by templating delimiters such as {{ }} or {% %}.",
+            );
+            return self.resolved(condition).map_err(in_condition);
+        }
+        self.evaluate(text, condition.origin(), Mode::Expression).map_err(in_condition)
     }
 
-    /// A lookup by name, as `with_NAME` and `lookup()` call it: the terms are resolved already; gives a list.
-    pub fn lookup(&self, _name: &str, _terms: Value) -> Result<Value, Error> {
-        Err(Error::new(ErrorKind::Value, "not built yet"))
+    /// An expression without braces, from a trusted source; undefined parts are errors.
+    pub fn expression(&self, source: &str, origin: Option<Arc<Span>>) -> Result<Value, Error> {
+        self.fresh();
+        let value = self.evaluate(&source.into(), origin.as_ref(), Mode::Expression)?;
+        self.resolve(&value)
+    }
+
+    /// A lookup by name, as `with_NAME` calls it; templates in the terms are evaluated first. Gives a list.
+    pub fn lookup(&self, name: &str, terms: Value) -> Result<Value, Error> {
+        self.fresh();
+        let terms = self.resolve(&terms)?;
+        let run = Run::new(self);
+        let template = compiled(&"".into(), Mode::Value).map_err(|(error, _)| error)?;
+        let unit = Unit { template, origin: terms.origin().cloned(), options: None };
+        let scope = Scope::new(&run, unit);
+        let result = scope.call_lookup(name, terms, crate::Args::default())?;
+        finalized(result)
     }
 
     /// The text of a whole template file (action `template`); a `#jinja2:` line in it overrides the options.
     pub fn render_template(
         &self,
-        _file: &Arc<yaml::SourceFile>,
-        _options: &TemplateOptions,
+        file: &Arc<yaml::SourceFile>,
+        options: &TemplateOptions,
     ) -> Result<Value, Error> {
-        Err(Error::new(ErrorKind::Value, "not built yet"))
+        self.fresh();
+        let (options, start) = header::overrides(file, options)?;
+        let options = Rc::new(options);
+        let unit = unit_of_file(file, start, &options)?;
+        let _depth = self.enter(1)?;
+        let run = Run::new(self);
+        let result = Scope::new(&run, unit).run(true).map_err(in_rendering)?;
+        if options.newline_sequence == "\n" {
+            return Ok(result);
+        }
+        let text = result.to_string().replace('\n', &options.newline_sequence);
+        Ok(Value::from(text).marked(result.marks()))
     }
 
     /// Deprecations and other things the user should hear, collected since the last call.
     pub fn take_notes(&self) -> Vec<String> {
-        Vec::new()
+        self.notes.take()
     }
+
+    pub(crate) fn note(&self, text: impl Into<String>) {
+        let text = text.into();
+        let mut notes = self.notes.borrow_mut();
+        if !notes.contains(&text) && notes.len() < 100 {
+            notes.push(text);
+        }
+    }
+
+    pub(crate) fn mark_volatile(&self) {
+        self.volatile.set(self.volatile.get() + 1);
+    }
+
+    /// Starts the counters anew: the limits are for one call from outside.
+    fn fresh(&self) {
+        if self.active.borrow().is_empty() && DEPTH.get() == 0 {
+            self.steps.set(0);
+            self.deadline.set(None);
+        }
+    }
+
+    /// Counts a step of work.
+    pub(crate) fn step(&self) -> Result<(), Error> {
+        let steps = self.steps.get() + 1;
+        self.steps.set(steps);
+        if steps > self.environment.limits.steps {
+            return Err(Error::new(
+                ErrorKind::Limit,
+                format!("a template took more than {} steps", self.environment.limits.steps),
+            ));
+        }
+        if steps.is_multiple_of(4096) {
+            let now = Instant::now();
+            match self.deadline.get() {
+                None => self.deadline.set(Some(now + self.environment.limits.time)),
+                Some(deadline) if now > deadline => {
+                    return Err(Error::new(
+                        ErrorKind::Limit,
+                        format!("a template took longer than {:?}", self.environment.limits.time),
+                    ));
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes deeper by so much; an error where the stack would end.
+    pub(crate) fn enter(&self, weight: u32) -> Result<Level, Error> {
+        let depth = DEPTH.get() + weight;
+        if depth > self.environment.limits.depth {
+            return Err(Error::new(ErrorKind::Recursion, "maximum recursion depth exceeded"));
+        }
+        DEPTH.set(depth);
+        Ok(Level(weight))
+    }
+
+    /// A variable as an expression sees it: its own template evaluated, those inside a container not yet.
+    pub(crate) fn variable_value(&self, name: &str) -> Result<Option<Value>, Error> {
+        let Some(raw) = self.cached(name).or_else(|| self.variables.get(name)) else {
+            return Ok(None);
+        };
+        if !raw.is_template() || raw.as_str().is_none() {
+            return Ok(Some(raw));
+        }
+        let volatile = self.volatile.get();
+        let value = self.evaluated_text(raw, || name.to_owned())?;
+        if volatile == self.volatile.get() {
+            self.cache.borrow_mut().insert(name.into(), value.clone());
+        }
+        Ok(Some(value))
+    }
+
+    fn cached(&self, name: &str) -> Option<Value> {
+        self.cache.borrow().get(name).cloned()
+    }
+
+    /// The value of a text that may be a template; undefined if the template needs something undefined.
+    pub(crate) fn evaluated_text(
+        &self,
+        value: Value,
+        label: impl FnOnce() -> String,
+    ) -> Result<Value, Error> {
+        match self.text(&value, label) {
+            Err(error) if error.is_undefined() => Ok(undefined_by(error)),
+            other => other,
+        }
+    }
+
+    /// Evaluates a text if it is a template.
+    fn text(&self, value: &Value, label: impl FnOnce() -> String) -> Result<Value, Error> {
+        let Some(text) = value.as_arc_str().filter(|_| value.is_template()) else {
+            return Ok(value.clone());
+        };
+        let is_active = self.active.borrow().iter().any(|(active, _)| Arc::ptr_eq(active, text));
+        let label = label();
+        if is_active {
+            return Err(self.cycle(text, &label, value));
+        }
+        self.active.borrow_mut().push((text.clone(), label));
+        let result = self.evaluate(text, value.origin(), Mode::Value);
+        let label = self.active.borrow_mut().pop().map(|(_, label)| label).unwrap_or_default();
+        let own = value.marks().without(Marks::TEMPLATE | Marks::TRUSTED);
+        match result.and_then(|result| self.resolved(&result)) {
+            Ok(result) => Ok(result.marked(own)),
+            Err(error) if self.active.borrow().is_empty() && label.is_empty() => Err(error),
+            Err(error) => {
+                let place = value.origin().map(|origin| (**origin).clone());
+                let text = if label.is_empty() {
+                    "while evaluating this template".to_owned()
+                } else {
+                    format!("while evaluating {label}")
+                };
+                Err(error.noted(text, place))
+            }
+        }
+    }
+
+    fn cycle(&self, text: &Arc<str>, label: &str, value: &Value) -> Error {
+        let active = self.active.borrow();
+        let start = active.iter().position(|(known, _)| Arc::ptr_eq(known, text)).unwrap_or(0);
+        let mut chain: Vec<&str> =
+            active[start..].iter().map(|(_, label)| label.as_str()).collect();
+        chain.push(label);
+        let chain: Vec<&str> = chain.into_iter().filter(|label| !label.is_empty()).collect();
+        let place = value.origin().map(|origin| (**origin).clone());
+        Error::new(
+            ErrorKind::Recursion,
+            format!("Recursive loop detected in template: {}", chain.join(" -> ")),
+        )
+        .at(|| place)
+    }
+
+    fn evaluate(
+        &self,
+        text: &Arc<str>,
+        origin: Option<&Arc<Span>>,
+        mode: Mode,
+    ) -> Result<Value, Error> {
+        let _depth = self.enter(3)?;
+        let template = compiled(text, mode).map_err(|(error, extent)| {
+            let place = || origin.map(|origin| locate(origin, text, extent.range()));
+            error.at(place)
+        })?;
+        let run = Run::new(self);
+        let unit = Unit { template: template.clone(), origin: origin.cloned(), options: None };
+        let scope = Scope::new(&run, unit);
+        let result = match (&*template.body, mode) {
+            ([Stmt::Emit(node)], _) => scope.eval(node),
+            _ => scope.run(false),
+        }
+        .map_err(in_rendering)?;
+        if let Some(why) = result.as_undefined()
+            && mode == Mode::Value
+        {
+            let place = || origin.map(|origin| (**origin).clone());
+            return Err(Error::undefined(why).at(place));
+        }
+        Ok(with_trailing_newlines(result, &template, mode))
+    }
+
+    /// Every template inside evaluated. Containers are cached by their identity.
+    pub(crate) fn resolved(&self, value: &Value) -> Result<Value, Error> {
+        if !value.is_template() {
+            return Ok(value.clone());
+        }
+        let _depth = self.enter(1)?;
+        let id = match (value.as_list(), value.as_dict(), value.as_tuple()) {
+            (Some(list), ..) => list.id(),
+            (_, Some(dict), _) => dict.id(),
+            (.., Some(items)) => {
+                let items = items.iter().map(|item| self.resolved(item));
+                return Ok(Value::tuple(items.collect::<Result<_, _>>()?));
+            }
+            _ => return self.text(value, String::new),
+        };
+        if let Some((_, known)) = self.containers.borrow().get(&id) {
+            return Ok(known.clone());
+        }
+        let volatile = self.volatile.get();
+        let result = self.resolved_container(value)?;
+        if volatile == self.volatile.get() {
+            self.containers.borrow_mut().insert(id, (value.clone(), result.clone()));
+        }
+        Ok(result)
+    }
+
+    fn resolved_container(&self, value: &Value) -> Result<Value, Error> {
+        let result = if let Some(list) = value.as_list() {
+            let items = list.snapshot();
+            Value::list(items.iter().map(|item| self.resolved(item)).collect::<Result<_, _>>()?)
+        } else {
+            let entries = value.as_dict().map(crate::Dict::snapshot).unwrap_or_default();
+            let entries =
+                entries.iter().map(|(key, item)| Ok((self.resolved(key)?, self.resolved(item)?)));
+            Value::dict(entries.collect::<Result<_, Error>>()?)
+        };
+        let own = value.marks().without(Marks::TEMPLATE | Marks::TRUSTED);
+        Ok(result.marked(own).with_origin(value.origin().cloned()))
+    }
+}
+
+/// ansible-core keeps the newlines at the end of a text, of which Jinja takes one away.
+fn with_trailing_newlines(result: Value, template: &Template, mode: Mode) -> Value {
+    if mode != Mode::Value || template.trailing_newlines == 0 {
+        return result;
+    }
+    let Some(text) = result.as_str() else { return result };
+    let has = text.len() - text.trim_end_matches('\n').len();
+    let missing = template.trailing_newlines.saturating_sub(has);
+    if missing == 0 {
+        return result;
+    }
+    let text = format!("{text}{}", "\n".repeat(missing));
+    Value::from(text).marked(result.marks().without(Marks::TRUSTED))
+}
+
+fn undefined_by(error: Error) -> Value {
+    let name = match error.kind() {
+        ErrorKind::Undefined { name } => name.clone(),
+        _ => "".into(),
+    };
+    Value::from(Undefined { name, reason: Reason::Inner(error) })
+}
+
+/// Whether a condition is written with braces all around.
+fn is_delimited(text: &str) -> bool {
+    let text = text.trim();
+    text.starts_with("{{") || text.starts_with("{%")
+}
+
+fn in_condition(error: Error) -> Error {
+    if error.is_undefined() {
+        error.prefixed("Error while evaluating conditional: ")
+    } else {
+        error
+    }
+}
+
+/// A failure of an operator says that it happened while a template was rendered.
+fn in_rendering(error: Error) -> Error {
+    let own = matches!(
+        error.kind(),
+        ErrorKind::Type | ErrorKind::Value | ErrorKind::Limit | ErrorKind::NotFound
+    ) && !error.message().contains(" plugin '");
+    if own { error.prefixed("Error rendering template: ") } else { error }
+}
+
+/// A result as it leaves the evaluation: nothing undefined in it, omitted elements left out, tuples as lists.
+pub(crate) fn finalized(value: Value) -> Result<Value, Error> {
+    match finalize(&value, 0)? {
+        Some(changed) => Ok(changed),
+        None => Ok(value),
+    }
+}
+
+/// `None`: nothing had to change, and nothing is copied.
+fn finalize(value: &Value, depth: usize) -> Result<Option<Value>, Error> {
+    if depth > MAX_DEPTH {
+        return Err(Error::new(ErrorKind::Recursion, "a value is nested too deeply"));
+    }
+    let changed = if let Some(why) = value.as_undefined() {
+        return Err(Error::undefined(why));
+    } else if let Some(list) = value.as_list() {
+        finalize_items(&list.read(), depth)?.map(Value::list)
+    } else if let Some(items) = value.as_tuple() {
+        Some(Value::list(finalize_items(items, depth)?.unwrap_or_else(|| items.to_vec())))
+    } else if let Some(dict) = value.as_dict() {
+        finalize_entries(&dict.read(), depth)?.map(Value::dict)
+    } else {
+        None
+    };
+    let own = value.marks().without(Marks::TEMPLATE | Marks::TRUSTED);
+    Ok(changed.map(|changed| changed.marked(own).with_origin(value.origin().cloned())))
+}
+
+fn finalize_items(items: &[Value], depth: usize) -> Result<Option<Vec<Value>>, Error> {
+    let mut copy: Option<Vec<Value>> = None;
+    for (at, item) in items.iter().enumerate() {
+        let changed = finalize(item, depth + 1)?;
+        if copy.is_none() && (changed.is_some() || item.is_omit()) {
+            copy = Some(items[..at].to_vec());
+        }
+        if let Some(copy) = &mut copy
+            && !item.is_omit()
+        {
+            copy.push(changed.unwrap_or_else(|| item.clone()));
+        }
+    }
+    Ok(copy)
+}
+
+fn finalize_entries(map: &Map, depth: usize) -> Result<Option<Map>, Error> {
+    let mut copy: Option<Map> = None;
+    for (at, (key, item)) in map.iter().enumerate() {
+        let changed = finalize(item, depth + 1)?;
+        if copy.is_none() && (changed.is_some() || item.is_omit()) {
+            copy = Some(map.iter().take(at).map(|(k, v)| (k.clone(), v.clone())).collect());
+        }
+        if let Some(copy) = &mut copy
+            && !item.is_omit()
+        {
+            copy.insert(key.clone(), changed.unwrap_or_else(|| item.clone()));
+        }
+    }
+    Ok(copy)
 }

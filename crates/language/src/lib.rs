@@ -4,7 +4,6 @@
 
 mod arguments;
 mod common;
-mod extra_vars;
 mod field;
 mod inventory;
 mod loader;
@@ -16,7 +15,6 @@ mod tree;
 mod value;
 mod variables;
 
-pub use extra_vars::extra_vars;
 pub use inventory::{Group, Host, Inventory, Programs, Selection};
 pub use loader::{Loader, Place, RoleRequest};
 pub use names::{canonical_action, nearest};

@@ -27,6 +27,7 @@ mod secrets;
 mod types;
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use model::Args;
 use serde_json::Value;
@@ -34,8 +35,8 @@ use system::Probe;
 
 pub(crate) use mode::FileMode;
 pub(crate) use secrets::Secrets;
-pub(crate) use types::python_text;
 pub use types::{ArgType, Mismatch};
+pub(crate) use types::{expand_home, expand_variables, python_text};
 
 use crate::contract::Failure;
 use crate::registry::nearest_of;
@@ -112,6 +113,7 @@ macro_rules! arguments {
     ) => {
         $(#[doc = $doc])*
         #[derive(Debug, Clone)]
+        #[allow(dead_code, reason = "some arguments concern the controller alone")]
         pub(crate) struct $name {
             $($(#[doc = $field_doc])* pub(crate) $field: $type,)*
         }
@@ -373,12 +375,12 @@ impl Spec {
             names.join(", ")
         );
         if !aliases.is_empty() {
-            message.push_str(&format!(" ({})", aliases.join(", ")));
+            let _ = write!(message, " ({})", aliases.join(", "));
         }
         message.push('.');
         for word in unknown {
             if let Some(near) = nearest_of(word, names.iter().chain(&aliases).copied()) {
-                message.push_str(&format!(" Did you mean `{near}` instead of `{word}`?"));
+                let _ = write!(message, " Did you mean `{near}` instead of `{word}`?");
             }
         }
         Failure::new(message)

@@ -57,6 +57,9 @@ pub trait Module: Arguments {
 
 /// What a module found to do.
 pub trait Change {
+    /// There is never anything to do: the module only looks.
+    const IS_NONE: bool = false;
+
     /// Before and after, for people. Asked only when diffs are wanted, before the change is applied; see [`crate::diff`].
     fn diff(&self, host: &dyn Probe) -> Result<Vec<Diff>, Failure> {
         let _ = host;
@@ -65,7 +68,9 @@ pub trait Change {
 }
 
 /// The change of modules that only look: there is none.
-impl Change for Infallible {}
+impl Change for Infallible {
+    const IS_NONE: bool = true;
+}
 
 /// The change of modules that have nothing to hand over.
 impl Change for () {}

@@ -4,16 +4,24 @@
 //! protocol, nor whether this is check mode.
 
 mod arguments;
+mod content;
 mod contract;
 mod diff;
+mod edits;
+mod files;
+mod glob;
 mod registry;
 mod runner;
 
+mod command;
+mod copy;
+mod file;
 mod group;
 mod http;
 mod ping;
 mod service;
 mod setup;
+mod stat;
 mod systemd;
 mod tool;
 mod user;

@@ -32,11 +32,16 @@ macro_rules! modules {
 }
 
 modules! {
+    "command" in "ansible.builtin" => crate::command::Command,
+    "copy" in "ansible.builtin" => crate::copy::Copy,
+    "file" in "ansible.builtin" => crate::file::File,
+    "gather_facts" in "ansible.builtin" => crate::setup::Setup,
     "group" in "ansible.builtin" => crate::group::Group,
     "ping" in "ansible.builtin" => crate::ping::Ping,
     "service" in "ansible.builtin" => crate::service::Service,
     "setup" in "ansible.builtin" => crate::setup::Setup,
-    "gather_facts" in "ansible.builtin" => crate::setup::Setup,
+    "shell" in "ansible.builtin" => crate::command::Shell,
+    "stat" in "ansible.builtin" => crate::stat::Stat,
     "systemd" in "ansible.builtin" => crate::systemd::Systemd,
     "systemd_service" in "ansible.builtin" => crate::systemd::Systemd,
     "user" in "ansible.builtin" => crate::user::User,

@@ -133,7 +133,10 @@ impl Attempt<'_> {
             Check::CannotTell(change) => (Answer::CannotTell, Some(change)),
         };
         self.answer = Some(answer);
-        let Some(change) = change else { return Ok((self.in_sync(), Vec::new())) };
+        let Some(change) = change else {
+            let verdict = if M::Change::IS_NONE { self.in_sync() } else { self.found_in_sync() };
+            return Ok((verdict, Vec::new()));
+        };
         if answer == Answer::CannotTell {
             if self.step.mode.check {
                 return Ok((self.skipped(), Vec::new()));
@@ -174,6 +177,18 @@ impl Attempt<'_> {
             Some(Value::Bool(true)) => Ok((Verdict::Changed, Vec::new())),
             _ => Ok((Verdict::Ok, Vec::new())),
         }
+    }
+
+    /// In doubt, what is as wanted may have been made so by this very step: handlers must hear of it once too often
+    /// rather than never.
+    fn found_in_sync(&mut self) -> Verdict {
+        if self.purpose == Purpose::InDoubt && !self.step.mode.check {
+            let warning = "the agent stopped while this step ran, and found everything as wanted afterwards; whether \
+                           the step changed it is not known";
+            crate::contract::warn(&mut self.result, warning);
+            return Verdict::Changed;
+        }
+        self.in_sync()
     }
 
     fn in_sync(&mut self) -> Verdict {

@@ -133,7 +133,7 @@ pub type Validate<'a> = dyn FnMut(&Path) -> Result<()> + 'a;
 
 /// A whole-file write.
 pub struct WriteFile<'a> {
-    /// The target. Must not end in a symbolic link unless the caller resolved it.
+    /// The target. A symbolic link at its end is replaced, never followed.
     pub path: &'a Path,
     /// The new content, streamed.
     pub content: &'a mut dyn Read,

@@ -44,6 +44,11 @@ impl Marks {
         Self(self.0 & !other.0)
     }
 
+    /// The mark of something computed from this that is no secret itself: only that it is not known.
+    pub(crate) const fn unknown(self) -> Self {
+        self.to_scalar().without(Self::SECRET)
+    }
+
     /// What an element hands to its container.
     pub(crate) const fn to_container(self) -> Self {
         Self((self.0 & (Self::HOLDS | Self::TEMPLATE.0)) | ((self.0 & Self::TAINT) << 1))

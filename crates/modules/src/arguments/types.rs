@@ -349,20 +349,19 @@ fn pairs(text: &str) -> Result<Args, Mismatch> {
 }
 
 /// `$NAME` and `${NAME}`; what is not set stays as it stands.
-fn expand_variables(text: &str, host: &dyn Probe) -> String {
+pub(crate) fn expand_variables(text: &str, host: &dyn Probe) -> String {
     let mut expanded = String::new();
     let mut rest = text;
     while let Some(at) = rest.find('$') {
         expanded.push_str(&rest[..at]);
         let after = &rest[at + 1..];
-        let (name, length) = match after.strip_prefix('{').and_then(|inner| inner.split_once('}')) {
-            Some((name, _)) => (name, name.len() + 2),
-            None => {
-                let end = after
-                    .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-                    .unwrap_or(after.len());
-                (&after[..end], end)
-            }
+        let braced = after.strip_prefix('{').and_then(|inner| inner.split_once('}'));
+        let (name, length) = if let Some((name, _)) = braced {
+            (name, name.len() + 2)
+        } else {
+            let end =
+                after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len());
+            (&after[..end], end)
         };
         match host.variable(name).filter(|_| !name.is_empty()) {
             Some(value) => expanded.push_str(&value),
@@ -375,7 +374,7 @@ fn expand_variables(text: &str, host: &dyn Probe) -> String {
 }
 
 /// `~` and `~user`; an unknown user stays as it stands.
-fn expand_home(text: &str, host: &dyn Probe) -> String {
+pub(crate) fn expand_home(text: &str, host: &dyn Probe) -> String {
     let Some(after) = text.strip_prefix('~') else { return text.to_owned() };
     let (user, rest) = after.split_at(after.find('/').unwrap_or(after.len()));
     let own = || host.user_by_id(host.own_uid());

@@ -201,8 +201,10 @@ impl Tree {
         let mut file = match self.get(&place) {
             Some(old) if old.kind == FileKind::File => old.clone(),
             Some(old) if old.kind == FileKind::Directory => return Err(Errno::EISDIR.into()),
-            Some(_) => return Err(io::Error::other("not a regular file")),
-            None => FakeFile::file(&[], 0o644),
+            Some(old) if old.kind != FileKind::Symlink => {
+                return Err(io::Error::other("not a regular file"));
+            }
+            _ => FakeFile::file(&[], 0o644),
         };
         file.content = content;
         file.mode = attributes.mode.unwrap_or(file.mode);

@@ -95,6 +95,7 @@ impl RealSystem {
         if let Some(old) = &old {
             refuse_to_replace(path, old.kind)?;
         }
+        let old = old.filter(|old| old.kind == FileKind::File);
         let temporary = temporary_name(place.name);
         let flags =
             OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
@@ -184,7 +185,7 @@ impl RealSystem {
 
 fn refuse_to_replace(path: &Path, kind: FileKind) -> Result<()> {
     match kind {
-        FileKind::File => Ok(()),
+        FileKind::File | FileKind::Symlink => Ok(()),
         FileKind::Directory => Err(failed("write", path)(Errno::EISDIR)),
         other => Err(Error::Refused(format!(
             "cannot write {}: it is a {}, not a regular file",

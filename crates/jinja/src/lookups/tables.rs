@@ -1,0 +1,196 @@
+//! Lookups in INI and CSV files.
+
+use super::files::read;
+use super::{failed, option, terms_of};
+use crate::args::Args;
+use crate::controller::SearchKind;
+use crate::environment::Environment;
+use crate::error::Error;
+use crate::eval::Scope;
+use crate::regexes::{self, Anchor, Flags, regex};
+use crate::value::Value;
+
+pub(super) fn register(environment: &mut Environment) {
+    environment.lookup("ini", ini);
+    environment.lookup("csvfile", csv_file);
+}
+
+/// A term's key and its `name=value` words, which count before the named options.
+fn words(term: &str) -> Result<(String, Vec<(String, String)>), Error> {
+    let all = shlex::split(term).ok_or_else(|| failed(format!("unbalanced quotes in '{term}'")))?;
+    let (mut key, mut options) = (Vec::new(), Vec::new());
+    for word in all {
+        match word.split_once('=') {
+            Some((name, value)) => options.push((name.to_owned(), value.to_owned())),
+            None => key.push(word),
+        }
+    }
+    Ok((key.join(" "), options))
+}
+
+fn ini(scope: &Scope<'_>, terms: Value, mut args: Args) -> Result<Value, Error> {
+    let mut file = option(&mut args, "file").unwrap_or_else(|| "ansible.ini".into());
+    let mut kind = option(&mut args, "type").unwrap_or_else(|| "ini".into());
+    let mut section = option(&mut args, "section").unwrap_or_else(|| "global".into());
+    let default = args.take_named("default").unwrap_or_else(|| Value::from(""));
+    let by_pattern = args.take_named("re").is_some_and(|flag| flag.is_true());
+    let case_sensitive = args.take_named("case_sensitive").is_some_and(|flag| flag.is_true());
+    let allow_none = ["allow_none", "allow_no_value"]
+        .iter()
+        .any(|name| args.take_named(name).is_some_and(|flag| flag.is_true()));
+    args.take_named("encoding");
+    args.take_named("interpolation");
+    args.finish()?;
+    let mut found = Vec::new();
+    for term in terms_of(&terms) {
+        let (key, options) = words(&term.to_string())?;
+        for (name, value) in options {
+            match name.as_str() {
+                "file" => file = value,
+                "type" => kind = value,
+                "section" => section = value,
+                _ => {
+                    return Err(failed(format!(
+                        "'{name}' is not a valid option of the ini lookup"
+                    )));
+                }
+            }
+        }
+        let (_, content) = read(scope, SearchKind::Files, &file)?;
+        let text = String::from_utf8_lossy(&content);
+        let entries = entries(&text, &kind, &section, case_sensitive);
+        let wanted = if case_sensitive { key.clone() } else { key.to_lowercase() };
+        if by_pattern {
+            let pattern = regex(&key, Flags::default(), Anchor::Start)?;
+            for (name, value) in &entries {
+                if pattern.is_match(name).map_err(|error| regexes::failed(&error))? {
+                    found.push(Value::from(value.clone()));
+                }
+            }
+            continue;
+        }
+        match entries.into_iter().rev().find(|(name, _)| *name == wanted) {
+            Some((_, Some(value))) => found.push(value.into()),
+            Some((_, None)) if allow_none => found.push(Value::none()),
+            _ => found.push(default.clone()),
+        }
+    }
+    Ok(Value::list(found))
+}
+
+/// The entries of a section; a properties file is one section.
+fn entries(
+    text: &str,
+    kind: &str,
+    wanted: &str,
+    case_sensitive: bool,
+) -> Vec<(String, Option<String>)> {
+    let mut entries: Vec<(String, Option<String>)> = Vec::new();
+    let mut section = if kind == "properties" { wanted.to_owned() } else { String::new() };
+    for line in text.lines() {
+        let trimmed = line.trim();
+        if trimmed.is_empty() || trimmed.starts_with(['#', ';']) {
+            continue;
+        }
+        if line.starts_with([' ', '\t']) && section == wanted && !entries.is_empty() {
+            if let Some((_, Some(value))) = entries.last_mut() {
+                value.push('\n');
+                value.push_str(trimmed);
+            }
+            continue;
+        }
+        if let Some(name) = trimmed.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            name.clone_into(&mut section);
+            continue;
+        }
+        if section != wanted && section != "DEFAULT" {
+            continue;
+        }
+        let (name, value) = match trimmed.split_once(['=', ':']) {
+            Some((name, value)) => (name.trim(), Some(value.trim().to_owned())),
+            None => (trimmed, None),
+        };
+        let name = if case_sensitive { name.to_owned() } else { name.to_lowercase() };
+        entries.push((name, value));
+    }
+    entries
+}
+
+fn csv_file(scope: &Scope<'_>, terms: Value, mut args: Args) -> Result<Value, Error> {
+    let mut file = option(&mut args, "file").unwrap_or_else(|| "ansible.csv".into());
+    let mut delimiter = option(&mut args, "delimiter").unwrap_or_else(|| "TAB".into());
+    let mut column = option(&mut args, "col").unwrap_or_else(|| "1".into());
+    let mut key_column = option(&mut args, "keycol").unwrap_or_else(|| "0".into());
+    let mut default = args.take_named("default");
+    args.take_named("encoding");
+    args.finish()?;
+    let mut found = Vec::new();
+    for term in terms_of(&terms) {
+        let (key, options) = words(&term.to_string())?;
+        for (name, value) in options {
+            match name.as_str() {
+                "file" => file = value,
+                "delimiter" => delimiter = value,
+                "col" => column = value,
+                "keycol" => key_column = value,
+                "default" => default = Some(value.into()),
+                "encoding" => {}
+                _ => {
+                    return Err(failed(format!(
+                        "'{name}' is not a valid option of the csvfile lookup"
+                    )));
+                }
+            }
+        }
+        let number = |text: &str| {
+            text.parse::<usize>().map_err(|_| failed(format!("'{text}' is not a column number")))
+        };
+        let (column, key_column) = (number(&column)?, number(&key_column)?);
+        let separator = match delimiter.as_str() {
+            "TAB" | "t" => '\t',
+            other => other.chars().next().unwrap_or('\t'),
+        };
+        let (_, content) = read(scope, SearchKind::Files, &file)?;
+        let text = String::from_utf8_lossy(&content);
+        let row = rows(&text, separator).into_iter().find(|row| row.get(key_column) == Some(&key));
+        match (row, &default) {
+            (Some(row), _) => {
+                let cell = row
+                    .get(column)
+                    .ok_or_else(|| failed(format!("the row of '{key}' has no column {column}")))?;
+                found.push(Value::from(cell.as_str()));
+            }
+            (None, Some(default)) => found.push(default.clone()),
+            (None, None) => {}
+        }
+    }
+    Ok(Value::list(found))
+}
+
+/// Rows and cells; quotes hold separators, newlines and doubled quotes.
+fn rows(text: &str, separator: char) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    let mut row = Vec::new();
+    let mut cell = String::new();
+    let mut quoted = false;
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '"' if quoted && letters.next_if_eq(&'"').is_some() => cell.push('"'),
+            '"' if quoted => quoted = false,
+            '"' if cell.is_empty() => quoted = true,
+            '\r' if !quoted => {}
+            '\n' if !quoted => {
+                row.push(std::mem::take(&mut cell));
+                rows.push(std::mem::take(&mut row));
+            }
+            _ if letter == separator && !quoted => row.push(std::mem::take(&mut cell)),
+            _ => cell.push(letter),
+        }
+    }
+    if !cell.is_empty() || !row.is_empty() {
+        row.push(cell);
+        rows.push(row);
+    }
+    rows
+}
