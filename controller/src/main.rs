@@ -1,2 +1,26 @@
-//! Placeholder.
-fn main() {}
+//! `muster`: the program that people use. It composes the crates: command line, settings, runs, server.
+
+mod cli;
+mod content;
+mod error;
+mod listing;
+mod programs;
+mod recorder;
+mod runner;
+mod settings;
+mod terminal;
+mod ways;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // A become worker is started often, and for another user: it must not look at flags or settings.
+    if std::env::args_os().nth(1).is_some_and(|word| word == "worker") {
+        return executor::worker_main();
+    }
+    identity::install_provider();
+    match cli::run() {
+        Ok(code) => code,
+        Err(error) => error.report(),
+    }
+}

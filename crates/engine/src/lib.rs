@@ -24,3 +24,4 @@ mod world;
 pub use actions::names as action_names;
 pub use options::{Defaults, Gathering, Options};
 pub use run::Run;
+pub use tags::chosen as chosen_by_tags;

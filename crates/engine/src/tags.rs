@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 ///
 /// `always` runs unless it is skipped by name; `never` does not run unless it is chosen by name; `tagged`, `untagged`
 /// and `all` may stand among the chosen and the skipped.
-pub(crate) fn chosen(tags: &BTreeSet<String>, only: &[String], skip: &[String]) -> bool {
+pub fn chosen(tags: &BTreeSet<String>, only: &[String], skip: &[String]) -> bool {
     let has = |list: &[String], word: &str| list.iter().any(|entry| entry == word);
     let meets = |list: &[String]| list.iter().any(|entry| tags.contains(entry));
     let all = only.is_empty() || has(only, "all");

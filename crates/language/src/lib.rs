@@ -4,6 +4,7 @@
 
 mod arguments;
 mod common;
+mod extra_vars;
 mod field;
 mod inventory;
 mod loader;
@@ -16,6 +17,7 @@ mod value;
 mod variables;
 
 pub use inventory::{Group, Host, Inventory, Programs, Selection};
+pub use extra_vars::extra_vars;
 pub use loader::{Loader, Place, RoleRequest};
 pub use names::{canonical_action, nearest};
 pub use source::{Files, Memory, Source, read_document};

@@ -1,0 +1,133 @@
+//! The command line: one file a command. Here: the list of commands, what they share, and the way from flags to functions.
+
+mod adhoc;
+mod completion;
+mod options;
+mod ping;
+mod playbook;
+mod run;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use nix::unistd::Uid;
+
+use crate::error::{CliError, ErrorKind};
+use crate::settings::{self, Environment};
+
+pub(crate) use playbook::PlaybookArgs;
+
+/// Configuration management and release orchestration: Ansible's playbooks at the speed of persistent agents.
+#[derive(Debug, Parser)]
+#[command(
+    name = "muster",
+    version,
+    arg_required_else_help = true,
+    subcommand_required = true,
+    after_help = "Examples:
+  muster playbook -i hosts site.yml              apply a playbook
+  muster playbook -i hosts site.yml --check -D   say what it would change
+  muster run -i hosts -m command -a uptime web   one module on the hosts of a pattern
+
+`muster COMMAND --help` explains a command."
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct GlobalArgs {
+    /// Where the controller keeps its state [default: /var/lib/muster for root, else ~/.local/state/muster]
+    #[arg(long, global = true, value_name = "DIRECTORY", env = "MUSTER_STATE_DIR", hide_env_values = true)]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// The controller to talk to, as host:port; without one, playbooks run in this process
+    #[arg(long, global = true, value_name = "HOST:PORT", env = "MUSTER_CONTROLLER", hide_env_values = true)]
+    pub(crate) controller: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Apply playbooks to hosts
+    Playbook(PlaybookArgs),
+    /// Run one module on the hosts of a pattern
+    Run(run::RunArgs),
+    /// Ask the hosts of a pattern whether they can be managed
+    Ping(ping::PingArgs),
+    /// Print a script that completes commands and flags in your shell
+    Completion(completion::CompletionArgs),
+    /// The other end of a become worker; started by Muster itself
+    #[command(hide = true)]
+    Worker,
+}
+
+impl GlobalArgs {
+    /// The state directory.
+    pub(crate) fn state_directory(&self, environment: &Environment) -> PathBuf {
+        let by_custom = || settings::state_directory(environment, Uid::effective().is_root());
+        self.state_dir.clone().unwrap_or_else(by_custom)
+    }
+
+    /// The controller to talk to, when one was named.
+    pub(crate) fn controller(&self) -> Option<&str> {
+        self.controller.as_deref().filter(|address| !address.is_empty())
+    }
+}
+
+/// Runs the command of this process's command line.
+pub(crate) fn run() -> Result<ExitCode, CliError> {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help goes to standard output, everything else to standard error; nobody reading either is no error.
+            let _ = error.print();
+            return Ok(ExitCode::from(error.exit_code() as u8));
+        }
+    };
+    if let Command::Completion(args) = &cli.command {
+        return completion::completion(args);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::failed(format!("cannot start threads: {error}")))?;
+    let task = runtime.spawn(dispatch(cli));
+    let result = runtime.block_on(task);
+    // Blocking threads of cancelled plans must not hold the program back.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    match result {
+        Ok(result) => result,
+        Err(error) => Err(CliError::new(
+            ErrorKind::Bug,
+            format!("a bug in Muster: {error}; please report it with the message above"),
+        )),
+    }
+}
+
+async fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
+    let environment = settings::environment();
+    let Cli { global, command } = cli;
+    match command {
+        Command::Playbook(args) => playbook::playbook(&global, args, &environment).await,
+        Command::Run(args) => run::run(&global, args, &environment).await,
+        Command::Ping(args) => ping::ping(&global, args, &environment).await,
+        Command::Completion(args) => completion::completion(&args),
+        Command::Worker => Ok(executor::worker_main()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

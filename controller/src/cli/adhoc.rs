@@ -1,0 +1,152 @@
+//! One module on some hosts: a playbook of one task, made in memory.
+
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Args;
+use language::Memory;
+use report::{Minimal, OneLine, Reporter};
+use serde_json::json;
+
+use super::options::{
+    BecomeArgs, ConnectionArgs, InventoryArgs, Passwords, RunFlags, engine_options,
+};
+use crate::content::{self, Content, Wanted};
+use crate::error::CliError;
+use crate::settings::{Environment, Settings};
+use crate::{runner, terminal};
+
+/// The name of the playbook that is on no disk; in the directory of the command, so that relative files are found there.
+const NAME: &str = "(command line)";
+
+/// Flags of commands that run one module.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct AdHocArgs {
+    /// Show one line a host
+    #[arg(short, long)]
+    pub(crate) one_line: bool,
+    #[command(flatten)]
+    pub(crate) run: RunFlags,
+    #[command(flatten)]
+    pub(crate) inventory: InventoryArgs,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
+    #[command(flatten)]
+    pub(crate) escalation: BecomeArgs,
+}
+
+/// What is to be run where.
+pub(crate) struct Call {
+    pub(crate) pattern: String,
+    pub(crate) module: String,
+    pub(crate) arguments: String,
+}
+
+/// Runs a module and shows the results.
+pub(crate) async fn ad_hoc(
+    args: &AdHocArgs,
+    call: &Call,
+    environment: &Environment,
+) -> Result<ExitCode, CliError> {
+    let base = Path::new("");
+    let settings = Settings::resolve(environment, base)?;
+    let passwords = match args.inventory.list_hosts {
+        true => Passwords::default(),
+        false => Passwords::ask(&args.connection, &args.escalation, &settings)?,
+    };
+    let content = args.load(call, &settings, passwords, base)?;
+    let chosen = content
+        .inventory
+        .select(&[call.pattern.clone()], content.options.limit.as_deref())?;
+    if args.inventory.list_hosts {
+        let hosts = chosen.hosts.iter().map(|host| format!("    {host}\n"));
+        let text = format!("  hosts ({}):\n{}", chosen.hosts.len(), hosts.collect::<String>());
+        terminal::print(&text)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let options = terminal::report_options(content.options.verbosity, content.options.diff);
+    let (out, err) = (Box::new(io::stdout()), Box::new(io::stderr()));
+    let reporter: Box<dyn Reporter> = if args.one_line {
+        Box::new(OneLine::new(out, err, options))
+    } else {
+        Box::new(Minimal::new(out, err, options))
+    };
+    runner::play(content, reporter).await
+}
+
+impl AdHocArgs {
+    /// Reads the inventory, and makes the playbook.
+    pub(crate) fn load(
+        &self,
+        call: &Call,
+        settings: &Settings,
+        passwords: Passwords,
+        base: &Path,
+    ) -> Result<Content, CliError> {
+        let options = engine_options(
+            &self.run,
+            self.inventory.limit.as_deref(),
+            &self.connection,
+            &self.escalation,
+            settings,
+            passwords,
+            base,
+        )?;
+        let path = base.join(NAME);
+        let wanted = Wanted {
+            playbooks: vec![path.clone()],
+            texts: Memory::new([(path, call.playbook())]),
+            inventory: self.inventory.sources(settings, base),
+            options,
+        };
+        content::load(wanted, settings)
+    }
+}
+
+impl Call {
+    /// The playbook's text: JSON is YAML, and quotes everything.
+    fn playbook(&self) -> String {
+        let arguments = self.arguments.trim();
+        let arguments = serde_json::from_str::<serde_json::Value>(arguments)
+            .ok()
+            .filter(serde_json::Value::is_object)
+            .unwrap_or_else(|| json!(arguments));
+        let task = match arguments.as_str() {
+            Some("") => json!({ &self.module: null }),
+            _ => json!({ &self.module: arguments }),
+        };
+        let play = json!({
+            "name": "Muster Ad-Hoc",
+            "hosts": self.pattern,
+            "gather_facts": false,
+            "tasks": [task],
+        });
+        serde_json::json!([play]).to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_typed_stays_inside_its_quotes() {
+        let call = |arguments: &str| Call {
+            pattern: "web:&\"x".into(),
+            module: "command".into(),
+            arguments: arguments.into(),
+        };
+        for arguments in ["", "uptime", "echo \"a\": {b}\n- c", r#"{"cmd": "uptime"}"#] {
+            let text = call(arguments).playbook();
+            let read: serde_json::Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(read[0]["hosts"], "web:&\"x");
+            let task = &read[0]["tasks"][0]["command"];
+            match arguments {
+                "" => assert!(task.is_null()),
+                text if text.starts_with('{') => assert_eq!(task["cmd"], "uptime"),
+                text => assert_eq!(task, text),
+            }
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Flags that commands on hosts share, with Ansible's names, and what they and the settings make together.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use engine::{Defaults, Options};
+use model::Secret;
+
+use crate::content::read_extra_vars;
+use crate::error::CliError;
+use crate::settings::Settings;
+use crate::terminal;
+
+/// Which hosts there are, and which of them are meant.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Hosts")]
+pub(crate) struct InventoryArgs {
+    /// A file or directory with hosts, or a list of hosts with a comma in it; may be given again
+    #[arg(short, long = "inventory", visible_alias = "inventory-file", value_name = "SOURCE")]
+    pub(crate) inventory: Vec<String>,
+    /// Only these of the hosts
+    #[arg(short, long, value_name = "PATTERN")]
+    pub(crate) limit: Option<String>,
+    /// Only list the hosts
+    #[arg(long)]
+    pub(crate) list_hosts: bool,
+}
+
+/// How hosts are reached.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Connection")]
+pub(crate) struct ConnectionArgs {
+    /// How hosts are reached when their variables do not say: ssh, local or agent
+    #[arg(short, long, value_name = "CONNECTION")]
+    pub(crate) connection: Option<String>,
+    /// Log in as this user
+    #[arg(short, long = "user", value_name = "USER")]
+    pub(crate) user: Option<String>,
+    /// Log in with this key
+    #[arg(long = "private-key", visible_alias = "key-file", value_name = "FILE")]
+    pub(crate) private_key: Option<PathBuf>,
+    /// Ask for the password of the connection
+    #[arg(short = 'k', long)]
+    pub(crate) ask_pass: bool,
+    /// Wait so long for a connection
+    #[arg(short = 'T', long, value_name = "SECONDS")]
+    pub(crate) timeout: Option<u64>,
+    /// Arguments for ssh
+    #[arg(long, value_name = "ARGUMENTS", allow_hyphen_values = true)]
+    pub(crate) ssh_common_args: Option<String>,
+    /// More arguments for ssh
+    #[arg(long, value_name = "ARGUMENTS", allow_hyphen_values = true)]
+    pub(crate) ssh_extra_args: Option<String>,
+}
+
+/// As whom things are done.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Privileges")]
+pub(crate) struct BecomeArgs {
+    /// Become another user for what is done
+    #[arg(short, long = "become")]
+    pub(crate) r#become: bool,
+    /// Which user [default: root]
+    #[arg(long, value_name = "USER")]
+    pub(crate) become_user: Option<String>,
+    /// By which way: sudo or su [default: sudo]
+    #[arg(long, value_name = "METHOD")]
+    pub(crate) become_method: Option<String>,
+    /// Ask for the password of that way
+    #[arg(short = 'K', long)]
+    pub(crate) ask_become_pass: bool,
+}
+
+/// How a run is done and shown.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Run")]
+pub(crate) struct RunFlags {
+    /// Set variables: `name=value`, a YAML or JSON mapping, or @FILE; may be given again
+    #[arg(short, long = "extra-vars", value_name = "VARIABLES")]
+    pub(crate) extra_vars: Vec<String>,
+    /// Only say what would change
+    #[arg(short = 'C', long)]
+    pub(crate) check: bool,
+    /// Show before and after of what changes
+    #[arg(short = 'D', long)]
+    pub(crate) diff: bool,
+    /// The most hosts that a task runs on at once [default: all]
+    #[arg(short, long, value_name = "NUMBER")]
+    pub(crate) forks: Option<usize>,
+    /// Show more; up to -vvvv
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// The passwords that a run may need. Asked for, never an argument.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Passwords {
+    pub(crate) connection: Option<Secret<String>>,
+    pub(crate) r#become: Option<Secret<String>>,
+}
+
+impl Passwords {
+    /// Asks for those that flags and settings want.
+    pub(crate) fn ask(
+        connection: &ConnectionArgs,
+        escalation: &BecomeArgs,
+        settings: &Settings,
+    ) -> Result<Self, CliError> {
+        let mut passwords = Self::default();
+        if connection.ask_pass || settings.ask_pass {
+            passwords.connection = Some(terminal::ask_password("SSH password")?);
+        }
+        if escalation.ask_become_pass || settings.become_ask_pass {
+            let default = passwords.connection.clone();
+            let prompt = match default {
+                Some(_) => "BECOME password[defaults to SSH password]",
+                None => "BECOME password",
+            };
+            let typed = terminal::ask_password(prompt)?;
+            passwords.r#become =
+                Some(if typed.reveal().is_empty() { default.unwrap_or(typed) } else { typed });
+        }
+        Ok(passwords)
+    }
+}
+
+/// The engine's options: flags above settings. Relative files are found from `base`.
+pub(crate) fn engine_options(
+    run: &RunFlags,
+    limit: Option<&str>,
+    connection: &ConnectionArgs,
+    escalation: &BecomeArgs,
+    settings: &Settings,
+    passwords: Passwords,
+    base: &Path,
+) -> Result<Options, CliError> {
+    if run.forks == Some(0) || settings.forks == Some(0) {
+        return Err(CliError::options("the number of forks must be 1 or more"));
+    }
+    let (limit, extra_vars) = (
+        limit.map(|limit| read_limit(limit, base)).transpose()?,
+        read_extra_vars(&run.extra_vars, base)?,
+    );
+    Ok(Options {
+        check: run.check,
+        diff: run.diff || settings.diff,
+        limit,
+        extra_vars,
+        forks: run.forks.or(settings.forks),
+        force_handlers: settings.force_handlers,
+        verbosity: run.verbose.max(settings.verbosity),
+        gather_facts: settings.gathering,
+        defaults: defaults(connection, escalation, settings, passwords, base),
+        ..Options::default()
+    })
+}
+
+fn defaults(
+    connection: &ConnectionArgs,
+    escalation: &BecomeArgs,
+    settings: &Settings,
+    passwords: Passwords,
+    base: &Path,
+) -> Defaults {
+    let of = |flag: &Option<String>, setting: &Option<String>| flag.clone().or(setting.clone());
+    let common = of(&connection.ssh_common_args, &settings.ssh_common_args);
+    let extra = of(&connection.ssh_extra_args, &settings.ssh_extra_args);
+    let private_key = connection.private_key.as_ref().map(|key| base.join(key));
+    Defaults {
+        connection: of(&connection.connection, &settings.connection),
+        remote_user: of(&connection.user, &settings.remote_user),
+        private_key: private_key.or_else(|| settings.private_key.clone()),
+        password: passwords.connection,
+        timeout: connection.timeout.or(settings.timeout),
+        ssh_args: [common, extra].into_iter().flatten().collect::<Vec<_>>().join(" "),
+        no_host_key_checking: !settings.host_key_checking,
+        r#become: escalation.r#become || settings.r#become,
+        become_user: of(&escalation.become_user, &settings.become_user),
+        become_method: of(&escalation.become_method, &settings.become_method),
+        become_password: passwords.r#become,
+    }
+}
+
+/// `--limit @FILE` names hosts, one a line.
+fn read_limit(limit: &str, base: &Path) -> Result<String, CliError> {
+    let Some(name) = limit.strip_prefix('@') else { return Ok(limit.to_owned()) };
+    let path = base.join(name);
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| CliError::failed(format!("cannot read {}: {error}", path.display())))?;
+    Ok(text.split_whitespace().collect::<Vec<_>>().join(","))
+}

@@ -1,0 +1,118 @@
+//! What a run reads: inventory, playbooks and extra variables, from the disk into trees.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use engine::Options;
+use jinja::Value;
+use language::{Files, Inventory, Loader, Memory, Playbook, Source};
+use yaml::{Diagnostic, SourceFile};
+
+use crate::error::CliError;
+use crate::programs::ThisMachine;
+use crate::settings::Settings;
+
+/// Everything that a run is about, read and checked.
+pub(crate) struct Content {
+    pub(crate) playbooks: Vec<Playbook>,
+    pub(crate) inventory: Inventory,
+    pub(crate) loader: Arc<Loader>,
+    pub(crate) options: Options,
+    /// For the person, before anything else is said.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// What is to be read, with paths that need no directory to be understood.
+pub(crate) struct Wanted {
+    pub(crate) playbooks: Vec<PathBuf>,
+    /// Playbooks that are on no disk, by path.
+    pub(crate) texts: Memory,
+    pub(crate) inventory: Vec<String>,
+    pub(crate) options: Options,
+}
+
+/// Reads everything.
+pub(crate) fn load(wanted: Wanted, settings: &Settings) -> Result<Content, CliError> {
+    let Wanted { playbooks, texts, inventory, options } = wanted;
+    let mut warnings = settings.warnings.clone();
+    let source: Arc<dyn Source> = Arc::new(Overlay { texts, files: Files });
+    let mut inventory =
+        Inventory::load(&*source, &ThisMachine, &inventory, settings.strict_inventory)?;
+    let extra =
+        options.extra_vars.iter().map(|(name, value)| (name.as_str().into(), value.clone()));
+    let loader = Loader::new(source.clone())
+        .with_roles_path(settings.roles_path.clone())
+        .with_collections_path(settings.collections_path.clone())
+        .with_actions(actions())
+        .with_extra_vars(extra.collect());
+    let mut loaded = Vec::new();
+    for path in &playbooks {
+        if !source.is_file(path) {
+            let what = if source.is_dir(path) { "is not a file" } else { "could not be found" };
+            return Err(CliError::failed(format!("the playbook: {} {what}", path.display())));
+        }
+        let directory = path.parent().unwrap_or(Path::new(""));
+        inventory.add_vars_directory(&*source, directory, true)?;
+        loaded.push(loader.playbook(path)?);
+    }
+    warnings.append(&mut inventory.warnings);
+    warnings.extend(loader.take_warnings().iter().map(shown));
+    let loader = Arc::new(loader);
+    Ok(Content { playbooks: loaded, inventory, loader, options, warnings })
+}
+
+/// The canonical names of everything that a task may do.
+fn actions() -> Vec<String> {
+    let modules = modules::MODULES.iter().map(|entry| match entry.collection {
+        "ansible.builtin" => entry.name.to_owned(),
+        collection => format!("{collection}.{}", entry.name),
+    });
+    engine::action_names().map(ToOwned::to_owned).chain(modules).collect()
+}
+
+/// Extra variables in the order given; later ones win.
+pub(crate) fn read_extra_vars(
+    texts: &[String],
+    base: &Path,
+) -> Result<Vec<(String, Value)>, CliError> {
+    let mut warnings = Vec::new();
+    let mut all = Vec::new();
+    for text in texts {
+        let vars = language::extra_vars(text, &Files, base, &mut warnings)?;
+        all.extend(vars.into_iter().map(|(name, value)| (name.to_string(), value)));
+    }
+    for warning in warnings {
+        crate::terminal::complain("WARNING", &shown(&warning));
+    }
+    Ok(all)
+}
+
+/// A warning without the word, which reporters write.
+fn shown(warning: &Diagnostic) -> String {
+    let text = warning.render(yaml::Style::Plain);
+    text.strip_prefix("warning: ").map_or(text.clone(), ToOwned::to_owned)
+}
+
+/// Texts in memory in front of the files of this machine.
+struct Overlay {
+    texts: Memory,
+    files: Files,
+}
+
+impl Source for Overlay {
+    fn read(&self, path: &Path) -> yaml::Result<Arc<SourceFile>> {
+        if self.texts.is_file(path) { self.texts.read(path) } else { self.files.read(path) }
+    }
+
+    fn is_file(&self, path: &Path) -> bool {
+        self.texts.is_file(path) || self.files.is_file(path)
+    }
+
+    fn is_dir(&self, path: &Path) -> bool {
+        self.files.is_dir(path)
+    }
+
+    fn list(&self, path: &Path) -> Vec<PathBuf> {
+        self.files.list(path)
+    }
+}

@@ -1,0 +1,110 @@
+//! A run in this very process: no server, nothing set up, nothing left behind.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::Run;
+use engine::link::Links;
+use jinja::Environment;
+use links::BlobDirectory;
+use model::{EventKind, RunId, RunStatus};
+use report::Reporter;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::content::Content;
+use crate::error::{CliError, ErrorKind};
+use crate::recorder::{Recorder, Screen};
+use crate::ways::Ways;
+
+/// After an interruption, hosts have so long to be told.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// Plays the content and reports it; gives the exit code.
+pub(crate) async fn play(
+    content: Content,
+    reporter: Box<dyn Reporter>,
+) -> Result<ExitCode, CliError> {
+    let directory = tempfile::Builder::new()
+        .prefix("muster-")
+        .tempdir()
+        .map_err(|error| CliError::failed(format!("cannot make a temporary directory: {error}")))?;
+    let blobs = Arc::new(BlobDirectory::open(directory.path().join("blobs"))?);
+    let links: Arc<dyn Links> = Arc::new(Ways::new(&blobs, None));
+    let (events, happened) = mpsc::unbounded_channel();
+    let screen = tokio::task::spawn_blocking(move || show(happened, reporter));
+    let run = engine_run(content, links.clone(), blobs, events.clone());
+    let mut task = tokio::spawn(run.play());
+    let ended = tokio::select! {
+        ended = &mut task => Some(ended),
+        result = interrupted() => { result?; None }
+    };
+    match ended {
+        Some(Ok(_)) => {}
+        Some(Err(error)) => {
+            let message = format!("a bug in Muster: {error}; please report it");
+            return Err(CliError::new(ErrorKind::Bug, message));
+        }
+        None => {
+            task.abort();
+            // An error says that it was aborted, as it should be.
+            let _ = task.await;
+            let _ = timeout(FAREWELL, links.close()).await;
+        }
+    }
+    drop(events);
+    screen.await.map_err(|error| CliError::new(ErrorKind::Bug, error))
+}
+
+/// The engine's run of some content. Warnings come first.
+pub(crate) fn engine_run(
+    content: Content,
+    links: Arc<dyn Links>,
+    blobs: Arc<BlobDirectory>,
+    events: mpsc::UnboundedSender<EventKind>,
+) -> Run {
+    let Content { playbooks, inventory, loader, options, warnings } = content;
+    for message in warnings {
+        // Nobody listening is no reason to stop.
+        let _ = events.send(EventKind::Warned { message });
+    }
+    Run {
+        playbooks,
+        inventory,
+        options,
+        links,
+        blobs,
+        loader,
+        environment: Environment::new(),
+        events,
+    }
+}
+
+/// Shows events until no more can come. A run without an end of its own was stopped by a person.
+fn show(
+    mut happened: mpsc::UnboundedReceiver<EventKind>,
+    reporter: Box<dyn Reporter>,
+) -> ExitCode {
+    let mut recorder = Recorder::new(RunId::generate());
+    let mut screen = Screen::new(reporter);
+    while let Some(kind) = happened.blocking_recv() {
+        screen.see(&recorder.record(kind));
+    }
+    if let Some(last) = recorder.close(RunStatus::Cancelled) {
+        screen.see(&last);
+    }
+    screen.finish()
+}
+
+/// Ends with Ctrl-C or SIGTERM.
+pub(crate) async fn interrupted() -> Result<(), CliError> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}

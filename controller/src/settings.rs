@@ -1,0 +1,255 @@
+//! What flags leave open: the environment, then `ansible.cfg`, then Ansible's defaults. Every value remembers where it came
+//! from, so that a bad one can be named.
+
+mod config_file;
+mod lookup;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use engine::Gathering;
+
+use crate::error::CliError;
+pub(crate) use config_file::ConfigFile;
+use lookup::{Lookup, Name};
+
+/// Variables of the environment, by name.
+pub(crate) type Environment = BTreeMap<String, String>;
+
+/// The environment of this process; what is not text is left out.
+pub(crate) fn environment() -> Environment {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+/// Everything that environment and configuration decide.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Settings {
+    /// Inventory sources when no `-i` is given.
+    pub(crate) inventory: Vec<String>,
+    /// A source that cannot be read is an error.
+    pub(crate) strict_inventory: bool,
+    pub(crate) roles_path: Vec<PathBuf>,
+    pub(crate) collections_path: Vec<PathBuf>,
+    pub(crate) forks: Option<usize>,
+    pub(crate) gathering: Gathering,
+    pub(crate) connection: Option<String>,
+    pub(crate) remote_user: Option<String>,
+    pub(crate) private_key: Option<PathBuf>,
+    pub(crate) timeout: Option<u64>,
+    pub(crate) host_key_checking: bool,
+    pub(crate) ssh_common_args: Option<String>,
+    pub(crate) ssh_extra_args: Option<String>,
+    pub(crate) ask_pass: bool,
+    pub(crate) r#become: bool,
+    pub(crate) become_user: Option<String>,
+    pub(crate) become_method: Option<String>,
+    pub(crate) become_ask_pass: bool,
+    pub(crate) diff: bool,
+    pub(crate) force_handlers: bool,
+    pub(crate) display_skipped: bool,
+    pub(crate) display_ok: bool,
+    pub(crate) verbosity: u8,
+    /// For the person, e.g. about a configuration that was not read.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// The inventory of the machine, when nothing names another.
+const SYSTEM_INVENTORY: &str = "/etc/ansible/hosts";
+
+impl Settings {
+    /// Reads environment and configuration as a run in the directory `base` sees them.
+    pub(crate) fn resolve(environment: &Environment, base: &Path) -> Result<Self, CliError> {
+        let (config, warning) = ConfigFile::find(environment, base)?;
+        let mut settings = Self::from(&Lookup::new(environment, config.as_ref(), base))?;
+        settings.warnings.extend(warning);
+        Ok(settings)
+    }
+
+    fn from(find: &Lookup<'_>) -> Result<Self, CliError> {
+        let defaults = |key, environment| Name { section: "defaults", key, environment };
+        let escalation =
+            |key, environment| Name { section: "privilege_escalation", key, environment };
+        let ssh = |key, environment| Name { section: "ssh_connection", key, environment };
+        let gathering = find.choice(
+            defaults("gathering", &["MUSTER_GATHERING", "ANSIBLE_GATHERING"]),
+            &[
+                ("implicit", Gathering::Implicit),
+                ("explicit", Gathering::Explicit),
+                ("smart", Gathering::Smart),
+            ],
+        )?;
+        Ok(Self {
+            inventory: find
+                .sources(defaults("inventory", &["MUSTER_INVENTORY", "ANSIBLE_INVENTORY"]))
+                .unwrap_or_else(system_inventory),
+            strict_inventory: find.flag(
+                Name {
+                    section: "inventory",
+                    key: "any_unparsed_is_failed",
+                    environment: &["ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED"],
+                },
+                false,
+            )?,
+            roles_path: find.paths(
+                defaults("roles_path", &["MUSTER_ROLES_PATH", "ANSIBLE_ROLES_PATH"]),
+                "~/.ansible/roles:/usr/share/ansible/roles:/etc/ansible/roles",
+            ),
+            collections_path: find.paths(
+                defaults("collections_path", &["ANSIBLE_COLLECTIONS_PATH"]),
+                "~/.ansible/collections:/usr/share/ansible/collections",
+            ),
+            forks: find.number(defaults("forks", &["MUSTER_FORKS", "ANSIBLE_FORKS"]))?,
+            gathering: gathering.unwrap_or_default(),
+            connection: find.text(defaults("transport", &["ANSIBLE_TRANSPORT"])),
+            remote_user: find
+                .text(defaults("remote_user", &["MUSTER_REMOTE_USER", "ANSIBLE_REMOTE_USER"])),
+            private_key: find.path(defaults(
+                "private_key_file",
+                &["MUSTER_PRIVATE_KEY_FILE", "ANSIBLE_PRIVATE_KEY_FILE"],
+            )),
+            timeout: find.number(defaults("timeout", &["MUSTER_TIMEOUT", "ANSIBLE_TIMEOUT"]))?,
+            host_key_checking: find.flag(
+                defaults(
+                    "host_key_checking",
+                    &["MUSTER_HOST_KEY_CHECKING", "ANSIBLE_HOST_KEY_CHECKING"],
+                ),
+                true,
+            )?,
+            ssh_common_args: find.text(ssh("ssh_common_args", &["ANSIBLE_SSH_COMMON_ARGS"])),
+            ssh_extra_args: find.text(ssh("ssh_extra_args", &["ANSIBLE_SSH_EXTRA_ARGS"])),
+            ask_pass: find.flag(defaults("ask_pass", &["ANSIBLE_ASK_PASS"]), false)?,
+            r#become: find.flag(escalation("become", &["ANSIBLE_BECOME"]), false)?,
+            become_user: find.text(escalation("become_user", &["ANSIBLE_BECOME_USER"])),
+            become_method: find.text(escalation("become_method", &["ANSIBLE_BECOME_METHOD"])),
+            become_ask_pass: find
+                .flag(escalation("become_ask_pass", &["ANSIBLE_BECOME_ASK_PASS"]), false)?,
+            diff: find.flag(
+                Name { section: "diff", key: "always", environment: &["ANSIBLE_DIFF_ALWAYS"] },
+                false,
+            )?,
+            force_handlers: find
+                .flag(defaults("force_handlers", &["ANSIBLE_FORCE_HANDLERS"]), false)?,
+            display_skipped: find.flag(
+                defaults("display_skipped_hosts", &["ANSIBLE_DISPLAY_SKIPPED_HOSTS"]),
+                true,
+            )?,
+            display_ok: find
+                .flag(defaults("display_ok_hosts", &["ANSIBLE_DISPLAY_OK_HOSTS"]), true)?,
+            verbosity: find.number(defaults("verbosity", &["ANSIBLE_VERBOSITY"]))?.unwrap_or(0),
+            warnings: Vec::new(),
+        })
+    }
+}
+
+fn system_inventory() -> Vec<String> {
+    let exists = Path::new(SYSTEM_INVENTORY).exists();
+    exists.then(|| SYSTEM_INVENTORY.to_owned()).into_iter().collect()
+}
+
+/// Where the controller keeps what must last: `MUSTER_STATE_DIR`, else by the system's custom.
+pub(crate) fn state_directory(environment: &Environment, is_root: bool) -> PathBuf {
+    let set = |name: &str| environment.get(name).filter(|value| !value.is_empty());
+    if let Some(directory) = set("MUSTER_STATE_DIR") {
+        return PathBuf::from(directory);
+    }
+    if is_root {
+        return PathBuf::from("/var/lib/muster");
+    }
+    match (set("XDG_STATE_HOME"), set("HOME")) {
+        (Some(state), _) => Path::new(state).join("muster"),
+        (None, Some(home)) => Path::new(home).join(".local/state/muster"),
+        (None, None) => PathBuf::from("/var/lib/muster"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env(pairs: &[(&str, &str)]) -> Environment {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn resolve(config: &str, pairs: &[(&str, &str)]) -> Result<Settings, CliError> {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("ansible.cfg"), config).unwrap();
+        let mut environment = env(pairs);
+        environment.insert("HOME".to_owned(), "/home/me".to_owned());
+        Settings::resolve(&environment, directory.path())
+    }
+
+    #[test]
+    fn the_environment_outweighs_the_file_and_muster_outweighs_ansible() {
+        let config = "[defaults]\nforks = 3\nremote_user = cfg\nroles_path = ~/r:/abs\n";
+        let settings = resolve(
+            config,
+            &[("ANSIBLE_FORKS", "7"), ("MUSTER_FORKS", "9"), ("ANSIBLE_TIMEOUT", "30")],
+        )
+        .unwrap();
+        assert_eq!(settings.forks, Some(9));
+        assert_eq!(settings.timeout, Some(30));
+        assert_eq!(settings.remote_user.as_deref(), Some("cfg"));
+        assert_eq!(settings.roles_path, [PathBuf::from("/home/me/r"), "/abs".into()]);
+        assert_eq!(resolve(config, &[]).unwrap().forks, Some(3));
+        let settings = resolve("", &[]).unwrap();
+        assert_eq!(settings.forks, None);
+        assert_eq!(settings.roles_path[0], Path::new("/home/me/.ansible/roles"));
+        assert!(settings.host_key_checking && !settings.r#become);
+    }
+
+    #[test]
+    fn the_file_is_read_as_configparser_reads_it() {
+        let config = "# a comment\n; another\n[defaults]\nhost_key_checking: False ; because\n\
+                      inventory = a,b\n[privilege_escalation]\nBecome = yes\nbecome_user=app\n";
+        let settings = resolve(config, &[]).unwrap();
+        assert!(!settings.host_key_checking);
+        assert!(settings.r#become);
+        assert_eq!(settings.become_user.as_deref(), Some("app"));
+        assert_eq!(settings.inventory.len(), 2);
+        assert!(settings.inventory[0].ends_with("/a"), "{:?}", settings.inventory);
+    }
+
+    #[test]
+    fn bad_values_are_named_with_their_place() {
+        let error = |config: &str, pairs: &[(&str, &str)]| {
+            resolve(config, pairs).unwrap_err().render(yaml::Style::Plain)
+        };
+        let text = error("", &[("ANSIBLE_FORKS", "many")]);
+        assert_eq!(text, "ANSIBLE_FORKS is `many`, which is not a whole number");
+        let text = error("[defaults]\n\ngathering = smrt\n", &[]);
+        assert!(text.contains("ansible.cfg:3: gathering is `smrt`"), "{text}");
+        assert!(text.contains("one of implicit, explicit, smart"), "{text}");
+        let text = error("[defaults]\nbecome\n", &[]);
+        assert!(text.contains("ansible.cfg:2: expected `key = value`"), "{text}");
+        let text = error("forks = 1\n", &[]);
+        assert!(text.contains("ansible.cfg:1: there is no [section] above this line"), "{text}");
+    }
+
+    #[test]
+    fn the_state_directory_follows_the_custom() {
+        let at = |pairs: &[(&str, &str)], is_root| state_directory(&env(pairs), is_root);
+        assert_eq!(at(&[("HOME", "/h")], true), Path::new("/var/lib/muster"));
+        assert_eq!(at(&[("HOME", "/h")], false), Path::new("/h/.local/state/muster"));
+        let xdg = at(&[("HOME", "/h"), ("XDG_STATE_HOME", "/x")], false);
+        assert_eq!(xdg, Path::new("/x/muster"));
+        assert_eq!(at(&[("MUSTER_STATE_DIR", "/s")], true), Path::new("/s"));
+    }
+
+    #[test]
+    fn a_file_in_a_directory_that_all_can_write_is_not_read() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("ansible.cfg"), "[defaults]\nforks = 3\n").unwrap();
+        let mode = std::fs::Permissions::from_mode(0o777);
+        std::fs::set_permissions(directory.path(), mode).unwrap();
+        let settings =
+            Settings::resolve(&env(&[("HOME", "/nowhere")]), directory.path()).unwrap();
+        assert_eq!(settings.forks, None);
+        assert!(settings.warnings[0].contains("world writable"), "{:?}", settings.warnings);
+        let named = env(&[("ANSIBLE_CONFIG", "ansible.cfg")]);
+        assert_eq!(Settings::resolve(&named, directory.path()).unwrap().forks, Some(3));
+    }
+}

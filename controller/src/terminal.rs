@@ -1,0 +1,71 @@
+//! The person's terminal: colours, width, passwords typed unseen, and the two streams.
+
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Write};
+
+use model::Secret;
+use nix::sys::termios::{self, LocalFlags, SetArg};
+use yaml::Style;
+
+/// Whether standard output takes colours: a terminal, unless the environment says otherwise.
+pub(crate) fn has_colours(is_terminal: bool) -> bool {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_true = |name: &str| {
+        std::env::var(name).is_ok_and(|value| {
+            matches!(value.to_lowercase().as_str(), "1" | "true" | "yes" | "on")
+        })
+    };
+    is_true("ANSIBLE_FORCE_COLOR")
+        || (is_terminal && !is_set("NO_COLOR") && !is_true("ANSIBLE_NOCOLOR"))
+}
+
+/// How diagnostics are drawn on standard error.
+pub(crate) fn error_style() -> Style {
+    if has_colours(io::stderr().is_terminal()) { Style::Colour } else { Style::Plain }
+}
+
+/// Says something on standard error; nobody listening is no error.
+pub(crate) fn complain(kind: &str, text: &str) {
+    let _ = writeln!(io::stderr(), "[{kind}]: {text}");
+}
+
+/// Writes data to standard output.
+pub(crate) fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// What reporters show, and how.
+pub(crate) fn report_options(verbosity: u8, show_diff: bool) -> report::Options {
+    let is_terminal = io::stdout().is_terminal();
+    report::Options {
+        verbosity,
+        colour: has_colours(is_terminal),
+        width: terminal_size::terminal_size().filter(|_| is_terminal).map(|(width, _)| width.0),
+        show_diff,
+        read_source: |path| std::fs::read_to_string(path).ok(),
+        ..report::Options::default()
+    }
+}
+
+/// Asks for a password on the terminal, or takes a line of standard input when there is none.
+pub(crate) fn ask_password(prompt: &str) -> io::Result<Secret<String>> {
+    let Ok(mut terminal) = File::options().read(true).write(true).open("/dev/tty") else {
+        let mut line = String::new();
+        io::stdin().lock().read_line(&mut line)?;
+        return Ok(Secret::new(line.trim_end_matches(['\r', '\n']).to_owned()));
+    };
+    write!(terminal, "{prompt}: ")?;
+    terminal.flush()?;
+    let visible = termios::tcgetattr(&terminal)?;
+    let mut hidden = visible.clone();
+    hidden.local_flags.remove(LocalFlags::ECHO);
+    termios::tcsetattr(&terminal, SetArg::TCSAFLUSH, &hidden)?;
+    let mut line = String::new();
+    let read = BufReader::new(&terminal).read_line(&mut line);
+    termios::tcsetattr(&terminal, SetArg::TCSAFLUSH, &visible)?;
+    writeln!(terminal)?;
+    read?;
+    Ok(Secret::new(line.trim_end_matches(['\r', '\n']).to_owned()))
+}
