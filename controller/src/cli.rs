@@ -43,10 +43,22 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct GlobalArgs {
     /// Where the controller keeps its state [default: /var/lib/muster for root, else ~/.local/state/muster]
-    #[arg(long, global = true, value_name = "DIRECTORY", env = "MUSTER_STATE_DIR", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIRECTORY",
+        env = "MUSTER_STATE_DIR",
+        hide_env_values = true
+    )]
     pub(crate) state_dir: Option<PathBuf>,
     /// The controller to talk to, as host:port; without one, playbooks run in this process
-    #[arg(long, global = true, value_name = "HOST:PORT", env = "MUSTER_CONTROLLER", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "HOST:PORT",
+        env = "MUSTER_CONTROLLER",
+        hide_env_values = true
+    )]
     pub(crate) controller: Option<String>,
 }
 

@@ -117,9 +117,8 @@ impl Tasks<'_> {
 /// The tags of a thing and of what it stands in.
 fn tags_of(common: &Common, outer: &BTreeSet<String>) -> BTreeSet<String> {
     let own = common.tags.iter().flat_map(texts);
-    let own = own.flat_map(|text| {
-        text.split(',').map(|tag| tag.trim().to_owned()).collect::<Vec<_>>()
-    });
+    let own =
+        own.flat_map(|text| text.split(',').map(|tag| tag.trim().to_owned()).collect::<Vec<_>>());
     outer.iter().cloned().chain(own).filter(|tag| !tag.is_empty()).collect()
 }
 

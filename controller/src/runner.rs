@@ -83,10 +83,7 @@ pub(crate) fn engine_run(
 }
 
 /// Shows events until no more can come. A run without an end of its own was stopped by a person.
-fn show(
-    mut happened: mpsc::UnboundedReceiver<EventKind>,
-    reporter: Box<dyn Reporter>,
-) -> ExitCode {
+fn show(mut happened: mpsc::UnboundedReceiver<EventKind>, reporter: Box<dyn Reporter>) -> ExitCode {
     let mut recorder = Recorder::new(RunId::generate());
     let mut screen = Screen::new(reporter);
     while let Some(kind) = happened.blocking_recv() {

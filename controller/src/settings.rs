@@ -245,8 +245,7 @@ mod tests {
         std::fs::write(directory.path().join("ansible.cfg"), "[defaults]\nforks = 3\n").unwrap();
         let mode = std::fs::Permissions::from_mode(0o777);
         std::fs::set_permissions(directory.path(), mode).unwrap();
-        let settings =
-            Settings::resolve(&env(&[("HOME", "/nowhere")]), directory.path()).unwrap();
+        let settings = Settings::resolve(&env(&[("HOME", "/nowhere")]), directory.path()).unwrap();
         assert_eq!(settings.forks, None);
         assert!(settings.warnings[0].contains("world writable"), "{:?}", settings.warnings);
         let named = env(&[("ANSIBLE_CONFIG", "ansible.cfg")]);

@@ -11,9 +11,8 @@ use yaml::Style;
 pub(crate) fn has_colours(is_terminal: bool) -> bool {
     let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let is_true = |name: &str| {
-        std::env::var(name).is_ok_and(|value| {
-            matches!(value.to_lowercase().as_str(), "1" | "true" | "yes" | "on")
-        })
+        std::env::var(name)
+            .is_ok_and(|value| matches!(value.to_lowercase().as_str(), "1" | "true" | "yes" | "on"))
     };
     is_true("ANSIBLE_FORCE_COLOR")
         || (is_terminal && !is_set("NO_COLOR") && !is_true("ANSIBLE_NOCOLOR"))

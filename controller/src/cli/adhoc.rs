@@ -56,9 +56,8 @@ pub(crate) async fn ad_hoc(
         false => Passwords::ask(&args.connection, &args.escalation, &settings)?,
     };
     let content = args.load(call, &settings, passwords, base)?;
-    let chosen = content
-        .inventory
-        .select(&[call.pattern.clone()], content.options.limit.as_deref())?;
+    let chosen =
+        content.inventory.select(&[call.pattern.clone()], content.options.limit.as_deref())?;
     if args.inventory.list_hosts {
         let hosts = chosen.hosts.iter().map(|host| format!("    {host}\n"));
         let text = format!("  hosts ({}):\n{}", chosen.hosts.len(), hosts.collect::<String>());

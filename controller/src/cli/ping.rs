@@ -28,7 +28,6 @@ pub(crate) async fn ping(
     args: PingArgs,
     environment: &Environment,
 ) -> Result<ExitCode, CliError> {
-    let call =
-        Call { pattern: args.pattern, module: "ping".to_owned(), arguments: String::new() };
+    let call = Call { pattern: args.pattern, module: "ping".to_owned(), arguments: String::new() };
     ad_hoc(&args.shared, &call, environment).await
 }

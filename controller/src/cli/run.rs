@@ -21,10 +21,23 @@ pub(crate) struct RunArgs {
     #[arg(value_name = "PATTERN")]
     pattern: String,
     /// The module
-    #[arg(short, long = "module-name", visible_alias = "module", value_name = "MODULE", default_value = "command")]
+    #[arg(
+        short,
+        long = "module-name",
+        visible_alias = "module",
+        value_name = "MODULE",
+        default_value = "command"
+    )]
     module: String,
     /// Its arguments: `key=value` words, a JSON object, or a command line
-    #[arg(short, long = "args", value_name = "ARGUMENTS", default_value = "", hide_default_value = true, allow_hyphen_values = true)]
+    #[arg(
+        short,
+        long = "args",
+        value_name = "ARGUMENTS",
+        default_value = "",
+        hide_default_value = true,
+        allow_hyphen_values = true
+    )]
     arguments: String,
     #[command(flatten)]
     shared: AdHocArgs,

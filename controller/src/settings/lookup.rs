@@ -57,9 +57,7 @@ impl<'a> Lookup<'a> {
 
     pub(crate) fn number<N: FromStr>(&self, name: Name) -> Result<Option<N>, CliError> {
         self.find(name)
-            .map(|found| {
-                found.text.trim().parse().map_err(|_| found.is_not("a whole number"))
-            })
+            .map(|found| found.text.trim().parse().map_err(|_| found.is_not("a whole number")))
             .transpose()
     }
 

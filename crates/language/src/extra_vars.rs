@@ -40,9 +40,9 @@ pub fn extra_vars(
     let parsed = arguments::parse(text, &whole, false)?;
     if let Some(free) = parsed.free {
         let written = free.to_string();
-        return Err(Diagnostic::error(format!("`{written}` is not `name=value`"))
-            .at(&whole)
-            .hint("variables are given as `-e name=value`, `-e '{\"name\": [1, 2]}'` or `-e @file.yml`"));
+        return Err(Diagnostic::error(format!("`{written}` is not `name=value`")).at(&whole).hint(
+            "variables are given as `-e name=value`, `-e '{\"name\": [1, 2]}'` or `-e @file.yml`",
+        ));
     }
     if let Some(name) = parsed.named.keys().find(|name| !is_variable_name(name)) {
         return Err(Diagnostic::error(format!("`{name}` is not a name of a variable")).at(&whole));

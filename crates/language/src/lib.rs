@@ -16,8 +16,8 @@ mod tree;
 mod value;
 mod variables;
 
-pub use inventory::{Group, Host, Inventory, Programs, Selection};
 pub use extra_vars::extra_vars;
+pub use inventory::{Group, Host, Inventory, Programs, Selection};
 pub use loader::{Loader, Place, RoleRequest};
 pub use names::{canonical_action, nearest};
 pub use source::{Files, Memory, Source, read_document};
