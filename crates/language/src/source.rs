@@ -155,3 +155,51 @@ pub(crate) fn cannot_decrypt(message: String) -> Diagnostic {
         .note("this version of Muster cannot decrypt vaults yet")
         .hint("decrypt it with `ansible-vault decrypt` where that is acceptable")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn refusal(path: &Path) -> String {
+        Files.read(path).expect_err("refused").message().to_owned()
+    }
+
+    #[test]
+    fn only_regular_files_of_reasonable_size_are_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        fs::write(at("good.yml"), "\u{feff}a: 1\n").unwrap();
+        assert_eq!(&*Files.read(&at("good.yml")).unwrap().text, "a: 1\n");
+        assert!(refusal(&at("none.yml")).ends_with("none.yml: no such file"));
+        assert!(refusal(directory.path()).ends_with("it is a directory"));
+        assert!(refusal(Path::new("/dev/zero")).ends_with("it is not a regular file"));
+        fs::write(at("bytes.yml"), b"a: \xff").unwrap();
+        assert!(refusal(&at("bytes.yml")).contains("byte 0xff at offset 3, line 1"));
+        fs::File::create(at("sparse.yml")).unwrap().set_len(1 << 30).unwrap();
+        assert!(
+            refusal(&at("sparse.yml")).ends_with("1024 MiB, more than the 64 MiB that are allowed")
+        );
+        let made = std::process::Command::new("mkfifo").arg(at("pipe.yml")).status().unwrap();
+        assert!(made.success());
+        assert!(refusal(&at("pipe.yml")).ends_with("it is not a regular file"));
+    }
+
+    #[test]
+    fn disk_and_memory_list_alike() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        fs::create_dir(root.join("sub")).unwrap();
+        let names = ["a.yml", "sub/b.yml", "sub/c.yml"];
+        for name in names {
+            fs::write(root.join(name), "").unwrap();
+        }
+        let memory = Memory::new(names.map(|name| (root.join(name), "")));
+        for source in [&Files as &dyn Source, &memory] {
+            assert_eq!(source.list(root), [root.join("a.yml"), root.join("sub")]);
+            assert_eq!(source.list(&root.join("none")), Vec::<PathBuf>::new());
+            assert!(source.is_dir(&root.join("sub")) && !source.is_file(&root.join("sub")));
+            assert!(source.is_file(&root.join("a.yml")) && !source.exists(&root.join("x")));
+        }
+    }
+}
