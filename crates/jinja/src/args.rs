@@ -125,7 +125,7 @@ impl Args {
         }
         if !self.positional.is_empty() {
             return Err(Error::type_error(format!(
-                "takes {} fewer positional arguments than were given",
+                "got {} unexpected positional argument(s)",
                 self.positional.len()
             )));
         }

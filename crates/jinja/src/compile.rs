@@ -37,11 +37,9 @@ const MAX_OPERATORS: usize = 1500;
 pub(crate) fn compile(source: &Arc<str>, mode: Mode) -> Result<Template, Mistake> {
     let options = match mode {
         Mode::File => TemplateOptions::default(),
-        Mode::Value | Mode::Expression => TemplateOptions {
-            trim_blocks: false,
-            keep_trailing_newline: false,
-            ..TemplateOptions::default()
-        },
+        Mode::Value | Mode::Expression => {
+            TemplateOptions { keep_trailing_newline: false, ..TemplateOptions::default() }
+        }
     };
     compile_with(source, &options, mode)
 }
@@ -88,11 +86,12 @@ fn convert_text(
 ) -> Result<Template, Mistake> {
     let mut converter = Converter::new(source, mode);
     let body = if mode == Mode::Expression {
-        let tree = parse_expr(text).map_err(|error| messages::mistake(&error, source, mode))?;
+        let tree =
+            parse_expr(text).map_err(|error| messages::mistake(&error, source, mode, syntax))?;
         vec![Stmt::Emit(converter.expression(&tree)?)]
     } else {
         let tree = parse(text, "template", syntax.clone())
-            .map_err(|error| messages::mistake(&error, source, mode))?;
+            .map_err(|error| messages::mistake(&error, source, mode, syntax))?;
         match &tree {
             ast::Stmt::Template(template) => converter.statements(&template.children)?,
             other => converter.statements(std::slice::from_ref(other))?,

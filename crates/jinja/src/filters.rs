@@ -16,6 +16,7 @@ mod texts;
 mod times;
 mod urls;
 mod values;
+mod yamls;
 
 pub(crate) use collections::sorted;
 pub(crate) use python_random::Random;
@@ -49,4 +50,5 @@ pub(crate) fn register(environment: &mut Environment) {
     paths::register(environment);
     times::register(environment);
     urls::register(environment);
+    yamls::register(environment);
 }

@@ -142,7 +142,10 @@ fn undef(_scope: &Scope<'_>, mut args: Args) -> Result<Value, Error> {
 
 fn lookup(scope: &Scope<'_>, mut args: Args, wants_list: bool) -> Result<Value, Error> {
     let name = args.next().ok_or_else(|| {
-        Error::new(ErrorKind::Lookup, "a lookup needs the name of a lookup plugin")
+        Error::new(
+            ErrorKind::Type,
+            "_lookup() missing 1 required positional argument: 'plugin_name'",
+        )
     })?;
     let name = name.to_string();
     let wants_list = args.take_named("wantlist").map_or(wants_list, |flag| flag.is_true());

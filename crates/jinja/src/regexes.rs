@@ -58,10 +58,12 @@ pub(crate) fn regex(pattern: &str, flags: Flags, anchor: Anchor) -> Result<Arc<R
         }
     }
     let source = if letters.is_empty() { anchored } else { format!("(?{letters}){anchored}") };
-    let compiled = RegexBuilder::new(&source)
-        .backtrack_limit(BACKTRACK_LIMIT)
-        .build()
-        .map_err(|error| Error::value_error(format!("invalid regular expression: {error}")))?;
+    let compiled =
+        RegexBuilder::new(&source).backtrack_limit(BACKTRACK_LIMIT).build().map_err(|error| {
+            // Our own prefix must not shift the position that the message names.
+            let plain = Regex::new(body).err().unwrap_or(error);
+            Error::value_error(format!("invalid regular expression: {plain}"))
+        })?;
     let compiled = Arc::new(compiled);
     let mut cache = COMPILED.write().unwrap_or_else(PoisonError::into_inner);
     if cache.len() >= MAX_PATTERNS {

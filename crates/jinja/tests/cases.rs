@@ -87,4 +87,4 @@ macro_rules! cases {
     )*};
 }
 
-cases! { basics }
+cases! { basics filters lookups methods statements tests }

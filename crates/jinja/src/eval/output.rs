@@ -28,6 +28,10 @@ impl Output {
 
     /// Puts out a value; undefined ones and templates are the caller's to deal with.
     pub(crate) fn push(&mut self, scope: &Scope<'_>, value: Value) -> Result<(), Error> {
+        // `None` shows as nothing, and beside other pieces it is none.
+        if value.is_none() {
+            return Ok(());
+        }
         self.pieces += 1;
         if self.pieces == 1 && !self.text_only {
             self.first = Some(value);
@@ -49,7 +53,6 @@ impl Output {
         self.marks = self.marks | value.marks().to_scalar();
         match value.as_str() {
             Some(text) => self.text.push_str(text),
-            None if value.is_none() => {}
             None => self.text.push_str(&value.to_string()),
         }
     }

@@ -6,7 +6,7 @@ use crate::ast::{Body, Macro, Node, Stmt, Target};
 use crate::error::{Error, ErrorKind};
 use crate::eval::macros::MacroValue;
 use crate::eval::plugins::FILTER_BLOCK_INPUT;
-use crate::eval::{Frame, Output, Scope};
+use crate::eval::{Frame, Output, Scope, deep_copy};
 use crate::value::Value;
 
 /// What comes after a statement.
@@ -89,7 +89,10 @@ impl Scope<'_> {
     fn emitted(&self, node: &Node) -> Result<Value, Error> {
         let value = self.forced(node)?;
         // Undefined parts of a list are an error here and not in the text.
-        crate::templar::finalized(value).map_err(|error| error.at(|| self.place(node.extent)))
+        let value = crate::templar::finalized(value)
+            .map_err(|error| error.at(|| self.place(node.extent)))?;
+        // What is put out stays as it is now, whatever happens to the list afterwards.
+        if self.unit.template.mutates { deep_copy(&value, 0) } else { Ok(value) }
     }
 
     fn branches(

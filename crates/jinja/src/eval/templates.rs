@@ -269,7 +269,13 @@ impl Scope<'_> {
             }
         }
         let listed = names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        Err(Error::new(ErrorKind::NotFound, format!("could not find template: {listed}")))
+        let searched = self.controller().search_path();
+        let searched: Vec<String> =
+            searched.iter().map(|path| path.display().to_string()).collect();
+        Err(Error::new(
+            ErrorKind::NotFound,
+            format!("'{listed}' not found in search path: '{}'", searched.join("', '")),
+        ))
     }
 
     fn load_one(&self, name: &str) -> Result<Option<Unit>, Error> {

@@ -86,8 +86,7 @@ fn sort(scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Value, Error>
 }
 
 fn unique(scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Value, Error> {
-    // ansible-core's `unique` regards case unless told otherwise, Jinja2's does not.
-    let case_sensitive = args.flag("case_sensitive", true);
+    let case_sensitive = args.flag("case_sensitive", false);
     let attribute = args.take("attribute").filter(|attribute| !attribute.is_none());
     args.finish()?;
     let mut seen = Seen::default();

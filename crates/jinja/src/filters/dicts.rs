@@ -36,7 +36,7 @@ impl ListMerge {
             "prepend_rp" => Self::PrependNew,
             _ => {
                 return Err(Error::value_error(
-                    "'list_merge' must be one of: replace, keep, append, prepend, append_rp, prepend_rp",
+                    "merge_hash: 'list_merge' argument can only be equal to 'replace', 'keep', 'append', 'prepend', 'append_rp' or 'prepend_rp'",
                 ));
             }
         })
@@ -139,7 +139,7 @@ fn dict_to_items(scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Valu
     args.finish()?;
     let entries = scope.entries(&value)?.ok_or_else(|| {
         Error::type_error(format!(
-            "dict2items requires a dictionary, got '{}' instead.",
+            "dict2items requires a dictionary, got <class '{}'> instead.",
             value.type_name()
         ))
     })?;
@@ -155,7 +155,7 @@ fn items_to_dict(scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Valu
     args.finish()?;
     if value.sequence().is_none() {
         return Err(Error::type_error(format!(
-            "items2dict requires a list, got '{}' instead.",
+            "items2dict requires a list, got <class '{}'> instead.",
             value.type_name()
         )));
     }
@@ -165,7 +165,7 @@ fn items_to_dict(scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Valu
         if key.is_undefined() || content.is_undefined() {
             return Err(Error::type_error(format!(
                 "items2dict requires each dictionary in the list to contain the keys '{key_name}' and '{value_name}', got {} instead.",
-                item.repr()
+                value.repr()
             )));
         }
         ensure_hashable(&key)?;

@@ -124,7 +124,7 @@ fn human_to_bytes(_scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Va
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let wrong = || {
         Error::value_error(format!(
-            "human_to_bytes() can't interpret following string: {}",
+            "human_to_bytes() can't interpret the input: human_to_bytes() can't interpret following string: {}",
             value.to_string().trim()
         ))
     };

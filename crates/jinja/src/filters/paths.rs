@@ -22,7 +22,7 @@ pub(super) fn register(environment: &mut Environment) {
         ("win_basename", |path| path.rsplit(['\\', '/']).next().unwrap_or_default().into()),
         ("win_dirname", |path| {
             let end = path.rfind(['\\', '/']).unwrap_or(0);
-            path[..end].into()
+            path[..end].trim_end_matches(['\\', '/']).into()
         }),
         ("win_splitdrive", |path| {
             let end = if path.as_bytes().get(1) == Some(&b':') { 2 } else { 0 };

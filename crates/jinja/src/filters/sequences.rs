@@ -4,7 +4,7 @@ use super::{LAZY, PLAIN, STRUCTURAL};
 use crate::args::Args;
 use crate::environment::Environment;
 use crate::error::Error;
-use crate::eval::{Scope, contains};
+use crate::eval::Scope;
 use crate::filters::python_random::Random;
 use crate::methods;
 use crate::value::Value;
@@ -28,11 +28,6 @@ pub(super) fn register(environment: &mut Environment) {
     environment.filter("shuffle", STRUCTURAL, shuffle);
     environment.filter("split", PLAIN, split);
     environment.filter("items", STRUCTURAL, items);
-    environment.filter("contains", PLAIN, |_, value, mut args| {
-        let item = args.required("value")?;
-        args.finish()?;
-        contains(&value, &item).map(Value::from)
-    });
 }
 
 fn end_item(scope: &Scope<'_>, value: &Value, args: Args, which: &str) -> Result<Value, Error> {
@@ -190,7 +185,10 @@ fn split(_scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Value, Erro
     let limit = args.int("maxsplit")?.and_then(|limit| usize::try_from(limit).ok());
     args.finish()?;
     let text = value.as_str().ok_or_else(|| {
-        Error::type_error(format!("'{}' object has no attribute 'split'", value.type_name()))
+        Error::type_error(format!(
+            "descriptor 'split' for 'str' objects doesn't apply to a '{}' object",
+            value.type_name()
+        ))
     })?;
     methods::split_text(text, separator.as_deref(), limit, false)
 }

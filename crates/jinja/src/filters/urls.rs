@@ -122,7 +122,7 @@ fn url_split(_scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Value, 
     match wanted {
         None => Ok(Value::dict(map)),
         Some(wanted) => map.get(wanted.as_str()).cloned().ok_or_else(|| {
-            Error::value_error(format!("unknown URL component: {wanted}"))
+            Error::value_error(format!("urlsplit: unknown URL component: {wanted}"))
                 .hinted(nearest(&wanted, PARTS.into_iter()))
         }),
     }

@@ -91,7 +91,12 @@ fn dict(scope: &Scope<'_>, terms: Value, args: Args) -> Result<Value, Error> {
     args.finish()?;
     let mut items = Vec::new();
     for term in terms_of(&terms) {
-        let entries = scope.entries(&term)?.ok_or_else(|| failed("with_dict expects a dict"))?;
+        let entries = scope.entries(&term)?.ok_or_else(|| {
+            failed(format!(
+                "the 'dict' lookup plugin expects a dictionary, got '{term}' of type <class '{}'>)",
+                term.type_name()
+            ))
+        })?;
         for (key, value) in entries {
             let map: Map = [("key".into(), key), ("value".into(), value)].into_iter().collect();
             items.push(Value::dict(map));
@@ -117,8 +122,29 @@ fn subelements(scope: &Scope<'_>, terms: Value, mut args: Args) -> Result<Value,
         None => false,
     };
     let pairs = subelements_of(scope, items, path, skip)?;
-    let pairs = scope.iterate(&pairs)?.into_iter();
-    Ok(pairs.map(|pair| Value::list(pair.sequence().unwrap_or_default())).collect())
+    let path: Vec<Value> = match path.as_str() {
+        Some(path) => path.split('.').map(Value::from).collect(),
+        None => path.sequence().unwrap_or_default(),
+    };
+    let pairs = scope.iterate(&pairs)?.into_iter().map(|pair| {
+        let pair = pair.sequence().unwrap_or_default();
+        let [item, sub] = pair.as_slice() else { return Value::list(pair) };
+        Value::list(vec![without(item, &path), sub.clone()])
+    });
+    Ok(pairs.collect())
+}
+
+/// The item without what the path leads to: it is the other half of the pair.
+fn without(item: &Value, path: &[Value]) -> Value {
+    let (Some(dict), [first, rest @ ..]) = (item.as_dict(), path) else { return item.clone() };
+    let mut map = dict.snapshot();
+    match map.get(first).cloned() {
+        Some(inner) if !rest.is_empty() => {
+            map.insert(first.clone(), without(&inner, rest));
+        }
+        _ => drop(map.shift_remove(first)),
+    }
+    Value::dict(map).marked(item.marks()).with_origin(item.origin().cloned())
 }
 
 #[derive(Default)]
@@ -142,7 +168,7 @@ impl Sequence {
                 return Ok(());
             }
             _ => {
-                return Err(failed(format!("unrecognized arguments to with_sequence: {name}"))
+                return Err(failed(format!("unrecognized arguments to with_sequence: ['{name}']"))
                     .hinted(crate::error::nearest(
                         name,
                         ["start", "end", "count", "stride", "format"].into_iter(),

@@ -18,10 +18,7 @@ fn vars(scope: &Scope<'_>, terms: Value, mut args: Args) -> Result<Value, Error>
     args.finish()?;
     let values = terms_of(&terms).into_iter().map(|term| {
         let Some(name) = term.as_str() else {
-            return Err(failed(format!(
-                "Variable name must be a 'str', not '{}'.",
-                term.type_name()
-            )));
+            return Err(failed(format!("Variable name must be 'str' not '{}'.", term.type_name())));
         };
         let found = scope.variable(name)?;
         match (found.as_undefined(), &default) {

@@ -21,7 +21,7 @@ pub(super) fn register(environment: &mut Environment) {
         for name in names {
             environment.test(name, PLAIN, move |scope, value, args| {
                 args.finish()?;
-                let result = dict(&value, names[0])?;
+                let result = dict(&value, key)?;
                 Ok((flag(scope, result, key, name)? == wanted).into())
             });
         }
@@ -54,8 +54,8 @@ fn dict<'v>(value: &'v Value, name: &str) -> Result<&'v Value, Error> {
 fn flag(scope: &Scope<'_>, result: &Value, key: &str, name: &str) -> Result<bool, Error> {
     let Some(found) = result.get(key) else {
         return match (key, name) {
-            // A task that was never started in the background has finished.
-            ("started" | "finished", _) => Ok(key == "finished"),
+            // A task that does not run in the background has started and finished.
+            ("started" | "finished", _) => Ok(true),
             _ => Ok(false),
         };
     };

@@ -43,7 +43,7 @@ fn version(value: &Value, mut args: Args) -> Result<Value, Error> {
         other => {
             let known = ["loose", "strict", "semver", "semantic", "pep440"];
             return Err(Error::value_error(format!(
-                "Invalid version type ({other}). Must be one of loose, strict, semver, semantic, pep440"
+                "Invalid version type ({other}). Must be one of 'loose', 'strict', 'semver', 'semantic', 'pep440'"
             ))
             .hinted(nearest(other, known.into_iter())));
         }
@@ -57,7 +57,7 @@ fn version(value: &Value, mut args: Args) -> Result<Value, Error> {
         ">=" | "ge" => order.is_ge(),
         other => {
             return Err(Error::value_error(format!(
-                "Invalid operator type ({other}). Must be one of ==, =, eq, !=, <>, ne, <, lt, <=, le, >, gt, >=, ge"
+                "Invalid operator type ({other}). Must be one of '==', '=', 'eq', '<', 'lt', '<=', 'le', '>', 'gt', '>=', 'ge', '!=', '<>', 'ne'"
             )));
         }
     }
