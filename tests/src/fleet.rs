@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::tell;
 use anyhow::{Context, Result, bail, ensure};
 use nix::fcntl::{Flock, FlockArg};
 
@@ -338,7 +339,7 @@ fn base_tree() -> Result<PathBuf> {
     let lock = fs::File::create(cache.join("debian.lock"))?;
     let _lock = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, error)| error)?;
     if !tree.exists() {
-        eprintln!("making the Debian tree {} (once, about a minute)", tree.display());
+        tell(&format!("making the Debian tree {} (once, about a minute)", tree.display()));
         let fresh = cache.join("debian.fresh");
         let _ = fs::remove_dir_all(&fresh);
         run(Command::new("debootstrap")

@@ -17,8 +17,14 @@ pub fn fleet_or_skip(count: usize) -> Option<fleet::Fleet> {
                 std::env::var_os("CI").is_none(),
                 "a whole-system test cannot run in CI: {why}"
             );
-            eprintln!("skipped: {why}");
+            tell(&format!("skipped: {why}"));
             None
         }
     }
+}
+
+/// Says something to the person who runs the tests.
+pub fn tell(text: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "{text}");
 }

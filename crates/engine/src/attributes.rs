@@ -291,7 +291,7 @@ fn words(name: &str, text: &str) -> Result<Vec<String>, Error> {
 }
 
 fn method_by_name(name: Option<&str>) -> Result<BecomeMethod, Error> {
-    match name.map(short).unwrap_or("sudo") {
+    match name.map_or("sudo", short) {
         "sudo" => Ok(BecomeMethod::Sudo),
         "su" => Ok(BecomeMethod::Su),
         other => Err(Error::new(

@@ -56,7 +56,7 @@ impl Events {
     }
 
     /// A result as it may be shown.
-    pub(crate) fn host_result(&self, draft: Draft<'_>) -> HostResult {
+    pub(crate) fn host_result(draft: Draft<'_>) -> HostResult {
         let Draft { host, delegated_to, task, planned, outcome, diagnostic, tolerance, took } =
             draft;
         let action = &planned.task.action;
@@ -65,7 +65,8 @@ impl Events {
             delegated_to,
             task: task.to_owned(),
             action: action.name.to_string(),
-            ignored: outcome.is_failed() && tolerance.ignore_errors,
+            // What may have happened cannot be ignored.
+            ignored: matches!(outcome.verdict, Verdict::Failed { .. }) && tolerance.ignore_errors,
             rescued: false,
             outcome: if tolerance.no_log { censored(outcome) } else { outcome },
             no_log: tolerance.no_log,

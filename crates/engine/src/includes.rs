@@ -54,7 +54,7 @@ pub(crate) fn load(
 
 fn place(playbook: &Path, including: &Planned) -> Place {
     let mut place = Place::of_playbook(playbook);
-    place.playbook_dir = playbook.to_owned();
+    playbook.clone_into(&mut place.playbook_dir);
     place.role = including.role.as_ref().map(|played| played.role.path.clone());
     place.file.clone_from(&including.task.file);
     place.is_handler = including.handler.is_some();

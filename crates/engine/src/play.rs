@@ -86,7 +86,7 @@ impl<'a> Batch<'a> {
     /// Plays to the end.
     pub(crate) async fn run(mut self) -> Result<BatchEnd, Diagnostic> {
         while self.end == BatchEnd::Done {
-            let Some((leaf, hosts)) = self.next()? else { break };
+            let Some((leaf, hosts)) = self.next() else { break };
             self.play_leaf(&leaf, hosts).await?;
             self.check_failures();
         }
@@ -99,7 +99,7 @@ impl<'a> Batch<'a> {
     }
 
     /// The next task in the order of the play, and the hosts that stand there.
-    fn next(&mut self) -> Result<Option<(Place, Vec<HostName>)>, Diagnostic> {
+    fn next(&mut self) -> Option<(Place, Vec<HostName>)> {
         let mut best: Option<(Place, Vec<HostName>)> = None;
         let hosts: Vec<HostName> = self.cursors.keys().cloned().collect();
         for host in hosts {
@@ -110,7 +110,7 @@ impl<'a> Batch<'a> {
                 _ => best = Some((leaf, vec![host])),
             }
         }
-        Ok(best)
+        best
     }
 
     fn peek(&mut self, host: &HostName) -> Option<Place> {
@@ -213,7 +213,8 @@ impl<'a> Batch<'a> {
             }
         }
         if let Some(unreachable) = &done.unreachable {
-            return self.take_unreachable(&done, &unreachable.message);
+            self.take_unreachable(&done, &unreachable.message);
+            return Ok(());
         }
         for receiver in &receivers {
             if let Some((name, value)) = &done.register {
@@ -228,7 +229,7 @@ impl<'a> Batch<'a> {
         notify.iter().try_for_each(|name| self.notify(planned, &host, name, &receivers))
     }
 
-    fn take_unreachable(&mut self, done: &TaskDone, message: &str) -> Result<(), Diagnostic> {
+    fn take_unreachable(&mut self, done: &TaskDone, message: &str) {
         let host = &done.host;
         let ignored = done.tolerance.ignore_unreachable;
         self.world.events.send(EventKind::HostUnreachable {
@@ -248,7 +249,6 @@ impl<'a> Batch<'a> {
             cursor.stop();
             self.world.hosts.change(host, |state| state.fate = Fate::Unreachable);
         }
-        Ok(())
     }
 
     /// Reports the result and moves the hosts on.
@@ -512,8 +512,9 @@ impl<'a> Batch<'a> {
     fn insert_includes(
         &mut self,
         leaf: &Place,
-        wanted: Vec<(HostName, Include)>,
+        mut wanted: Vec<(HostName, Include)>,
     ) -> Result<(), Diagnostic> {
+        wanted.sort_by_key(|(host, _)| self.cursors.get_index_of(host));
         let mut read: Vec<(Include, Arc<BlockNode<Planned>>, Vec<HostName>)> = Vec::new();
         let mut blocks: IndexMap<HostName, Vec<Node<Planned>>> = IndexMap::new();
         for (host, include) in wanted {

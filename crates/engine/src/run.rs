@@ -266,14 +266,14 @@ fn play_magic(
     set("ansible_diff_mode", Value::from(options.diff));
     set("ansible_verbosity", Value::from(i64::from(options.verbosity)));
     set("ansible_forks", Value::from(options.forks.unwrap_or(hosts.len().max(1)) as i64));
-    set("ansible_limit", options.limit.as_deref().map_or_else(|| Value::none(), Value::from));
+    set("ansible_limit", options.limit.as_deref().map_or_else(Value::none, Value::from));
     let all = ["all".to_owned()];
     set("ansible_run_tags", texts(if options.tags.is_empty() { &all } else { &options.tags }));
     set("ansible_skip_tags", texts(&options.skip_tags));
     set("ansible_version", version());
     set("inventory_dir", inventory_directory(world));
     let bare = PlayScope { magic: magic("play", vars.clone()), ..scope.clone() };
-    vars.insert("hostvars".into(), HostVars::new(world, bare));
+    vars.insert("hostvars".into(), HostVars::value(world, bare));
     magic("play", vars)
 }
 

@@ -123,13 +123,13 @@ pub(crate) struct HostVars {
 }
 
 impl HostVars {
-    pub(crate) fn new(world: &Arc<World>, play: PlayScope) -> Value {
+    pub(crate) fn value(world: &Arc<World>, play: PlayScope) -> Value {
         Value::object(Arc::new(Self { world: Arc::downgrade(world), play }))
     }
 }
 
 impl Object for HostVars {
-    fn type_name(&self) -> &str {
+    fn type_name(&self) -> &'static str {
         "HostVars"
     }
 
@@ -165,7 +165,7 @@ impl HostVarsOf {
 }
 
 impl Object for HostVarsOf {
-    fn type_name(&self) -> &str {
+    fn type_name(&self) -> &'static str {
         "HostVarsVars"
     }
 

@@ -68,7 +68,7 @@ enum What {
     Done { judge: bool },
     /// Steps for a host.
     Steps {
-        target: Target,
+        target: Box<Target>,
         delegated: Option<HostName>,
         attributes: Box<Attributes>,
         drafts: Vec<Draft>,
@@ -228,7 +228,7 @@ impl<'a> HostTask<'a> {
                     None => keywords.target(self.host, &cx.world.options, self.default)?,
                 };
                 work.what = What::Steps {
-                    target,
+                    target: Box::new(target),
                     delegated,
                     attributes: Box::new(attributes),
                     drafts,
@@ -529,7 +529,7 @@ impl<'a> HostTask<'a> {
             What::Ran { delegated } | What::Steps { delegated, .. } => delegated.clone(),
             What::Done { .. } => None,
         };
-        self.cx.events.host_result(crate::events::Draft {
+        Events::host_result(crate::events::Draft {
             host: self.host,
             delegated_to,
             task: &self.cx.name,
@@ -569,7 +569,7 @@ impl<'a> HostTask<'a> {
             effects.extend(work.effects);
         }
         let register = self.register.clone().map(|name| (name, Value::from_object(registered)));
-        let result = self.cx.events.host_result(crate::events::Draft {
+        let result = Events::host_result(crate::events::Draft {
             host: self.host,
             delegated_to,
             task: &self.cx.name,
@@ -599,7 +599,7 @@ impl<'a> HostTask<'a> {
             if let Ok(value) = templar.resolve(raw) {
                 match value.sequence() {
                     Some(values) if value.as_str().is_none() => {
-                        names.extend(values.iter().map(ToString::to_string))
+                        names.extend(values.iter().map(ToString::to_string));
                     }
                     _ => names.push(value.to_string()),
                 }

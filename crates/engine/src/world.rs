@@ -4,7 +4,7 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use jinja::{Environment, Map, Value};
+use jinja::{Environment, Value};
 use language::{Inventory, Layer, Level, Loader};
 use model::HostName;
 
@@ -71,7 +71,7 @@ impl World {
                 .collect();
             (Value::from(&*group.name), Value::list(hosts))
         });
-        Value::dict(Map::from_iter(groups))
+        Value::dict(groups.collect())
     }
 
     /// The way to a host that is delegated to and is not in the inventory: `localhost` is this machine, others are reached by SSH.

@@ -2,7 +2,6 @@
 //!
 //! The fleet is in memory: a host "runs" modules by simple rules (see [`carry_out`]), so that suites are about the
 //! language and the engine, and take milliseconds.
-#![expect(clippy::print_stdout, reason = "a failing case prints its transcript")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -256,10 +255,10 @@ fn tell(event: &EventKind, lines: &mut Vec<String>) {
             lines.push(format!("{} {name}", if *handler { "HANDLER" } else { "TASK" }));
         }
         EventKind::ItemFinished { result, item } => {
-            lines.push(format!("  {} (item={})", told(result), item.label))
+            lines.push(format!("  {} (item={})", told(result), item.label));
         }
         EventKind::TaskFinished { result, looped: false } => {
-            lines.push(format!("  {}", told(result)))
+            lines.push(format!("  {}", told(result)));
         }
         EventKind::TaskFinished { result, looped: true } if result.outcome.is_skipped() => {
             lines.push(format!("  {}", told(result)));
@@ -271,7 +270,7 @@ fn tell(event: &EventKind, lines: &mut Vec<String>) {
             ));
         }
         EventKind::Retried { host, left, .. } => {
-            lines.push(format!("  {host}: retrying, {left} left"))
+            lines.push(format!("  {host}: retrying, {left} left"));
         }
         EventKind::Included { file, hosts } => {
             let hosts: Vec<&str> = hosts.iter().map(HostName::as_str).collect();
@@ -388,7 +387,7 @@ fn difference(expected: &str, actual: &str) -> String {
     let mut out = String::new();
     for index in 0..expected.len().max(actual.len()) {
         match (expected.get(index), actual.get(index)) {
-            (Some(left), Some(right)) if left == right => out += &format!("  {left}\n"),
+            (Some(left), Some(right)) if left == right => out += &["  ", left, "\n"].concat(),
             (left, right) => {
                 out += &left.map(|line| format!("- {line}\n")).unwrap_or_default();
                 out += &right.map(|line| format!("+ {line}\n")).unwrap_or_default();

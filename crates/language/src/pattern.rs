@@ -98,7 +98,7 @@ fn matching(
     part: &str,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<HostName>, Diagnostic> {
-    let (name, subscript) = split_subscript(part)?;
+    let (name, subscript) = split_subscript(part);
     let matcher = Matcher::new(name)?;
     let mut hosts: IndexSet<HostName> = IndexSet::new();
     let mut found = false;
@@ -191,12 +191,12 @@ impl Subscript {
 }
 
 /// `group[0]`, `group[-1]`, `group[1:3]`, `group[2:]`; other brackets belong to a glob.
-fn split_subscript(part: &str) -> Result<(&str, Option<Subscript>), Diagnostic> {
+fn split_subscript(part: &str) -> (&str, Option<Subscript>) {
     let Some((name, inner)) = part.strip_suffix(']').and_then(|rest| rest.rsplit_once('[')) else {
-        return Ok((part, None));
+        return (part, None);
     };
     if part.starts_with('~') || name.is_empty() {
-        return Ok((part, None));
+        return (part, None);
     }
     let number = |text: &str| text.parse::<i64>().ok();
     let subscript = match inner.split_once(':') {
@@ -207,8 +207,8 @@ fn split_subscript(part: &str) -> Result<(&str, Option<Subscript>), Diagnostic> 
         }
         None => number(inner).map(Subscript::One),
     };
-    Ok(match subscript {
+    match subscript {
         Some(subscript) => (name, Some(subscript)),
         None => (part, None),
-    })
+    }
 }

@@ -56,7 +56,7 @@ pub(super) fn tasks(call: &Call<'_>) -> Attempt<Prepared> {
     let path = find(call, &name)?;
     let mut result = Args::new();
     result.insert("include".into(), name.into());
-    done(call, result, Included::Tasks(path))
+    Ok(done(call, result, Included::Tasks(path)))
 }
 
 /// Beside the including file, then in the role's `tasks/`, then beside the playbook.
@@ -106,12 +106,12 @@ pub(super) fn role(call: &Call<'_>) -> Attempt<Prepared> {
     };
     let mut result = Args::new();
     result.insert("include_role".into(), name.into());
-    done(call, result, Included::Role(Box::new(files)))
+    Ok(done(call, result, Included::Role(Box::new(files))))
 }
 
-fn done(call: &Call<'_>, result: Args, what: Included) -> Attempt<Prepared> {
+fn done(call: &Call<'_>, result: Args, what: Included) -> Prepared {
     let params = call.item.map(|item| item.vars.clone()).unwrap_or_default();
     let apply = call.args.get("apply").cloned();
     let effect = Effect::Include(Box::new(Include { what, apply, params }));
-    Ok(Prepared::Done(Outcome::ok(result), vec![effect]))
+    Prepared::Done(Outcome::ok(result), vec![effect])
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use jinja::{Map, SearchKind, Value};
+use jinja::{SearchKind, Value};
 use language::Vars;
 use model::{Args, Outcome};
 
@@ -45,9 +45,8 @@ pub(super) fn run(call: &Call<'_>) -> Attempt<Prepared> {
     let mut result = Args::new();
     let effects = match call.text("name") {
         Some(name) => {
-            let dict = Value::dict(Map::from_iter(
-                vars.iter().map(|(key, value)| (Value::from(&**key), value.clone())),
-            ));
+            let entries = vars.iter().map(|(key, value)| (Value::from(&**key), value.clone()));
+            let dict = Value::dict(entries.collect());
             result.insert("ansible_facts".into(), serde_json::json!({ &*name: raw_json(&dict) }));
             vec![Effect::IncludeVar(name, dict)]
         }
