@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 const FIRST: Duration = Duration::from_secs(1);
-const LAST: Duration = Duration::from_secs(60);
+const LAST: Duration = Duration::from_mins(1);
 
 /// The state: how often it has failed in a row.
 #[derive(Debug, Default)]

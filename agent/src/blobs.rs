@@ -18,7 +18,7 @@ use tonic::transport::Channel;
 /// Smaller contents stay in memory.
 const IN_MEMORY: usize = 1 << 20;
 /// How long a step waits for a connection to come back, and for the next piece.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Connections that may break while one blob is fetched.
 const ATTEMPTS: usize = 10;
 

@@ -22,7 +22,7 @@ const OUTPUT_WAITING: usize = 1 << 20;
 /// Forgotten plans leave the disk when nothing happens for so long.
 const SWEEP_AFTER: Duration = Duration::from_secs(1);
 /// Become workers end when nothing happens for so long.
-const RELEASE_AFTER: Duration = Duration::from_secs(60);
+const RELEASE_AFTER: Duration = Duration::from_mins(1);
 
 /// What is said to the controller over one connection. Verdicts are bounded by the ledger, output by its counter.
 #[derive(Clone)]

@@ -259,10 +259,10 @@ impl Ledger {
                 forgotten.insert(*id, entry.last_seq);
             }
         }
-        forgotten.keys().for_each(|id| {
+        for id in forgotten.keys() {
             self.plans.remove(id);
             self.remember(*id);
-        });
+        }
         let forget = |(plan, last)| Action::Forget { plan, last };
         Decision { write: None, then: forgotten.into_iter().map(forget).collect() }
     }

@@ -22,7 +22,7 @@ use crate::session::{Agent, Ending, client};
 use crate::state::{State, StateError};
 
 /// A revoked agent asks again this seldom: only people can help it.
-const REVOKED: Duration = Duration::from_secs(300);
+const REVOKED: Duration = Duration::from_mins(5);
 
 /// Lives until it is killed. An error is one that no retry can heal.
 pub async fn run(

@@ -279,3 +279,167 @@ fn private() -> OpenOptions {
     options.mode(0o600);
     options
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::num::NonZeroU64;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use model::{Args, Mode, Outcome, Secret, Step, StepId, StepReport};
+    use proto::ReportBody;
+
+    use super::*;
+
+    fn plan() -> Arc<DeployPlan> {
+        let run_as = model::RunAs {
+            user: "web".to_owned(),
+            method: model::BecomeMethod::Sudo,
+            exe: None,
+            flags: None,
+            password: Some(Secret::new("hunter2".to_owned())),
+        };
+        let step = Step {
+            id: StepId(0),
+            module: "copy".to_owned(),
+            args: Args::from_iter([("z".to_owned(), 1.into()), ("a".to_owned(), 0.5.into())]),
+            mode: Mode::default(),
+            run_as: Some(run_as),
+            environment: BTreeMap::new(),
+            timeout: None,
+            no_log: false,
+        };
+        let steps = vec![step.clone(), Step { id: StepId(1), ..step }];
+        Arc::new(DeployPlan { id: PlanId::generate(), digest: None, steps, keep_going: false })
+    }
+
+    fn report(plan: &DeployPlan, seq: u64, body: ReportBody) -> Report {
+        Report { seq: NonZeroU64::new(seq), plan: plan.id, body }
+    }
+
+    fn started(plan: &DeployPlan, seq: u64, step: u32) -> Report {
+        report(plan, seq, ReportBody::Step(StepReport::Started(StepId(step))))
+    }
+
+    fn finished(plan: &DeployPlan, seq: u64, step: u32) -> Report {
+        let outcome = Box::new(Outcome::changed(Args::from_iter([("rc".to_owned(), 0.into())])));
+        report(plan, seq, ReportBody::Step(StepReport::Finished { step: StepId(step), outcome }))
+    }
+
+    /// A directory with one plan: step 0 is done, step 1 is intended.
+    fn written() -> (tempfile::TempDir, Arc<DeployPlan>, PathBuf) {
+        let directory = tempfile::tempdir().expect("made");
+        let state = directory.path().join("state");
+        let plan = plan();
+        let (mut disk, _) = Disk::open(&state).expect("nothing is there");
+        let reports = vec![started(&plan, 7, 0)];
+        disk.write(&Write { plan: plan.id, new: Some(Arc::clone(&plan)), reports }).expect("new");
+        let reports = vec![finished(&plan, 8, 0), started(&plan, 9, 1)];
+        disk.write(&Write { plan: plan.id, new: None, reports }).expect("appended");
+        let path = state.join("plans").join(plan.id.to_string());
+        (directory, plan, path)
+    }
+
+    fn open(directory: &tempfile::TempDir) -> Recovered {
+        Disk::open(&directory.path().join("state")).expect("readable").1
+    }
+
+    #[test]
+    fn plans_and_reports_survive() {
+        let (directory, plan, path) = written();
+        let found = open(&directory);
+        let [saved] = &found.plans[..] else { panic!("{found:?}") };
+        assert_eq!((saved.plan.id, &saved.plan.steps), (plan.id, &plan.steps));
+        let expected = [started(&plan, 7, 0), finished(&plan, 8, 0), started(&plan, 9, 1)];
+        assert_eq!(saved.reports, expected);
+        assert!(saved.damage.is_none() && saved.plan.digest.is_some());
+        let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
+        assert_eq!((mode(&path), mode(path.parent().expect("plans"))), (0o600, 0o700));
+    }
+
+    #[test]
+    fn every_cut_leaves_what_was_whole() {
+        let (directory, _, path) = written();
+        let whole = fs::read(&path).expect("read");
+        let mut counts = Vec::new();
+        for cut in (0..=whole.len()).rev() {
+            fs::write(&path, &whole[..cut]).expect("written");
+            let found = open(&directory);
+            assert!(found.lost.is_empty(), "cut at {cut}");
+            counts.push(found.plans.first().map(|saved| saved.reports.len()));
+            assert!(found.plans.iter().all(|saved| saved.damage.is_none()), "cut at {cut}");
+            // What was torn has been cut off, so that appending is safe.
+            assert!(fs::read(&path).map_or(0, |bytes| bytes.len()) <= cut);
+        }
+        assert!(counts.is_sorted_by(|a, b| a >= b), "{counts:?}");
+        counts.dedup();
+        assert_eq!(counts, [Some(3), Some(2), Some(1), Some(0), None]);
+    }
+
+    #[test]
+    fn every_changed_byte_is_noticed_and_put_aside() {
+        let (directory, plan, path) = written();
+        let whole = fs::read(&path).expect("read");
+        let state = directory.path().join("state");
+        for at in 0..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0x11;
+            fs::write(&path, &bytes).expect("written");
+            let found = open(&directory);
+            let told = found.plans.iter().find(|saved| saved.damage.is_none());
+            // A change in the last record looks as if it had not been written whole.
+            assert!(
+                told.is_none_or(|saved| saved.reports.len() == 2),
+                "changed at {at}: {found:?}"
+            );
+            assert_eq!(found.plans.len() + found.lost.len(), 1, "changed at {at}");
+            if told.is_none() {
+                assert!(state.join("quarantine").join(plan.id.to_string()).exists());
+                assert!(!path.exists() && found.hidden > 0, "changed at {at}");
+                let again = open(&directory);
+                assert_eq!(again.recent.first().map(|entry| entry.0), Some(plan.id));
+            }
+            fs::remove_file(state.join("recent")).unwrap_or_default();
+        }
+    }
+
+    #[test]
+    fn forgotten_plans_are_remembered_by_name() {
+        let (directory, plan, path) = written();
+        let (mut disk, _) = Disk::open(&directory.path().join("state")).expect("readable");
+        disk.forget(plan.id, 10);
+        assert!(disk.is_dusty() && path.exists());
+        disk.sweep().expect("swept");
+        assert!(!disk.is_dusty() && !path.exists());
+        let found = open(&directory);
+        assert!(found.plans.is_empty());
+        assert_eq!(found.recent, [(plan.id, 10)]);
+    }
+
+    #[test]
+    fn the_list_of_forgotten_plans_stays_short() {
+        let directory = tempfile::tempdir().expect("made");
+        let entries = (0..3 * RECENT_LIMIT as u64).map(|last| (PlanId::generate(), last));
+        let bytes: Vec<u8> = entries.flat_map(recent_record).collect();
+        let path = directory.path().join("recent");
+        fs::write(&path, &bytes).expect("written");
+        let (_, found) = Disk::open(directory.path()).expect("readable");
+        assert_eq!(found.recent.len(), RECENT_LIMIT);
+        assert_eq!(found.recent.last().map(|entry| entry.1), Some(3 * RECENT_LIMIT as u64 - 1));
+        assert!(fs::metadata(&path).expect("there").len() < bytes.len() as u64 / 2);
+        fs::write(&path, &bytes[..bytes.len() - 3]).expect("written");
+        let (_, found) = Disk::open(directory.path()).expect("a torn end is no trouble");
+        assert_eq!(found.recent.len(), RECENT_LIMIT);
+    }
+
+    #[test]
+    fn a_plan_that_cannot_be_written_leaves_nothing() {
+        let directory = tempfile::tempdir().expect("made");
+        fs::write(directory.path().join("plans"), "not a directory").expect("written");
+        let (mut disk, found) = Disk::open(directory.path()).expect("nothing to read");
+        assert!(found.plans.is_empty());
+        let plan = plan();
+        let write = Write { plan: plan.id, new: Some(plan), reports: vec![] };
+        assert!(disk.write(&write).is_err());
+    }
+}

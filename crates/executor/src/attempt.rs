@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use model::{Outcome, OutputStream, Step, Verdict};
 use serde::{Deserialize, Serialize};
-use system::BlobSource;
+use system::{BlobSource, OutputSink};
 
 use crate::Cancel;
 use crate::live::Live;
@@ -38,7 +38,7 @@ pub struct Context {
     /// The content of blobs.
     pub blobs: Arc<dyn BlobSource>,
     /// Takes what its commands print, never waits.
-    pub output: Arc<dyn Fn(OutputStream, &[u8]) + Send + Sync>,
+    pub output: OutputSink,
 }
 
 /// Carries out a step in this process and as this process's user.
@@ -79,7 +79,9 @@ pub(crate) fn attempt(
         return Outcome::failed(format!("cannot start a thread for the step: {error}"));
     }
     let pass = |pieces: Vec<(OutputStream, Vec<u8>)>| {
-        pieces.into_iter().for_each(|(stream, bytes)| output(stream, bytes));
+        for (stream, bytes) in pieces {
+            output(stream, bytes);
+        }
     };
     let mut told_to_stop = None;
     let outcome = loop {

@@ -165,6 +165,7 @@ mod tests {
         }
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "stands in for a look-up that can fail")]
     fn deploy(_: &str) -> Result<Option<User>, String> {
         let mut user = User::from_uid(Uid::from_raw(0)).expect("read").expect("root is there");
         user.uid = Uid::from_raw(1000);

@@ -109,9 +109,9 @@ pub(crate) fn read<H: DeserializeOwned>(from: &mut dyn Read) -> io::Result<Optio
         return Ok(None);
     }
     from.read_exact(&mut lengths[1..])?;
-    let [a, b, c, d, e, f, g, h] = lengths;
-    let header = read_part(from, u32::from_be_bytes([a, b, c, d]))?;
-    let body = read_part(from, u32::from_be_bytes([e, f, g, h]))?;
+    let lengths = u64::from_be_bytes(lengths);
+    let header = read_part(from, (lengths >> 32) as u32)?;
+    let body = read_part(from, lengths as u32)?;
     Ok(Some((serde_json::from_slice(&header)?, body)))
 }
 

@@ -81,7 +81,7 @@ mod tests {
         let live = Live::default();
         let mut shown = 0;
         for _ in 0..100 {
-            live.push(OutputStream::Stdout, &[b'x'; 40_000]);
+            live.push(OutputStream::Stdout, &vec![b'x'; 40_000]);
             shown += live.take().iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
         }
         assert_eq!(shown, STEP_LIMIT);
@@ -94,7 +94,7 @@ mod tests {
     fn an_unread_flood_takes_bounded_room() {
         let live = Live::default();
         for _ in 0..100 {
-            live.push(OutputStream::Stdout, &[b'x'; 40_000]);
+            live.push(OutputStream::Stdout, &vec![b'x'; 40_000]);
         }
         assert_eq!(live.take().iter().map(|(_, bytes)| bytes.len()).sum::<usize>(), PENDING_LIMIT);
     }

@@ -84,7 +84,8 @@ impl Workers {
 
     /// Ends the workers that are idle; the next step as their user starts a new one.
     pub(crate) fn release(&self) {
-        lock(&self.slots).retain(|_, slot| Arc::strong_count(slot) > 1 || is_busy(&lock(slot)));
+        lock(&self.slots)
+            .retain(|_, slot| Arc::strong_count(slot) > 1 || is_busy(lock(slot).as_ref()));
     }
 
     fn worker(&self, way: &Way, request: &RunAs) -> Result<Arc<Worker>, String> {
@@ -105,8 +106,8 @@ impl Workers {
     }
 }
 
-fn is_busy(place: &Option<Arc<Worker>>) -> bool {
-    place.as_ref().is_some_and(|worker| !worker.is_idle())
+fn is_busy(place: Option<&Arc<Worker>>) -> bool {
+    place.is_some_and(|worker| !worker.is_idle())
 }
 
 /// A process that carries out steps as another user, several at once.

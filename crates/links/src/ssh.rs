@@ -45,7 +45,7 @@ struct Key {
     address: String,
     port: Option<u16>,
     user: Option<String>,
-    private_key: Option<PathBuf>,
+    identity: Option<PathBuf>,
     ssh_args: Vec<String>,
 }
 
@@ -55,7 +55,7 @@ impl From<&Target> for Key {
             address: target.address.clone(),
             port: target.port,
             user: target.user.clone(),
-            private_key: target.private_key.clone(),
+            identity: target.private_key.clone(),
             ssh_args: target.ssh_args.clone(),
         }
     }
