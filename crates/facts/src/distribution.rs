@@ -49,7 +49,7 @@ const FILES: &[&str] = &[
 
 /// What distribution a host runs.
 pub fn distribution(probe: &dyn system::Probe) -> Distribution {
-    identify(&read(&Host::new(probe, std::path::Path::new(crate::FACT_PATH))))
+    identify(&read(&Host::new(probe)))
 }
 
 pub(crate) fn collect(host: &Host<'_>, facts: &mut Args) {

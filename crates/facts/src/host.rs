@@ -1,6 +1,7 @@
 //! What collectors read the host through: bounded, lossy, and silent about what is not there.
 
 use std::path::Path;
+use std::time::Duration;
 
 use system::{Command, Probe};
 
@@ -11,11 +12,13 @@ const LIMIT: u64 = 4 << 20;
 pub(crate) struct Host<'a> {
     pub(crate) probe: &'a dyn Probe,
     pub(crate) fact_path: &'a Path,
+    /// For each kind of slow fact.
+    pub(crate) patience: Duration,
 }
 
 impl<'a> Host<'a> {
-    pub(crate) fn new(probe: &'a dyn Probe, fact_path: &'a Path) -> Self {
-        Self { probe, fact_path }
+    pub(crate) fn new(probe: &'a dyn Probe) -> Self {
+        Self { probe, fact_path: Path::new(crate::FACT_PATH), patience: crate::PATIENCE }
     }
 
     /// A file's text, or `None` when there is none to be had.

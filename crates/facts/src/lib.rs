@@ -24,6 +24,7 @@ mod user;
 mod virtualization;
 
 use std::path::Path;
+use std::time::Duration;
 
 use model::Args;
 use system::Probe;
@@ -38,14 +39,22 @@ use host::Host;
 /// Where local facts are looked for when a playbook does not say.
 pub const FACT_PATH: &str = "/etc/ansible/facts.d";
 
+/// How long slow facts (dead file servers, programs of local facts) are waited for.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
 /// The facts of a host, with `ansible_` before each name, as `setup` returns them under `ansible_facts`.
 pub fn gather(probe: &dyn Probe, subset: &Subset) -> Args {
-    gather_with(probe, subset, Path::new(FACT_PATH))
+    gather_with(probe, subset, Path::new(FACT_PATH), PATIENCE)
 }
 
-/// [`gather`], with local facts from another directory.
-pub fn gather_with(probe: &dyn Probe, subset: &Subset, fact_path: &Path) -> Args {
-    let host = Host::new(probe, fact_path);
+/// [`gather`], with local facts from another directory and other patience.
+pub fn gather_with(
+    probe: &dyn Probe,
+    subset: &Subset,
+    fact_path: &Path,
+    patience: Duration,
+) -> Args {
+    let host = Host { fact_path, patience, ..Host::new(probe) };
     let mut facts = Args::new();
     for collector in subset.collectors() {
         let mut found = Args::new();

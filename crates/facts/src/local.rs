@@ -1,7 +1,6 @@
 //! Local facts: `*.fact` files of an administrator, JSON or INI, or programs that print one of these.
 
 use std::path::Path;
-use std::time::Duration;
 
 use model::Args;
 use serde_json::{Map, Value};
@@ -11,7 +10,6 @@ use crate::host::Host;
 
 /// Of one fact file or what one prints.
 const LIMIT: u64 = 1 << 20;
-const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(crate) fn local(host: &Host<'_>, facts: &mut Args) {
     let mut local = Args::new();
@@ -43,7 +41,7 @@ fn value_of(host: &Host<'_>, path: &Path) -> Result<Value, String> {
 
 fn run(host: &Host<'_>, path: &Path) -> Result<String, String> {
     let mut command = Command::new(path.to_string_lossy(), Vec::<String>::new());
-    command.timeout = Some(TIMEOUT);
+    command.timeout = Some(host.patience);
     let output = host
         .probe
         .query(&command)

@@ -1,7 +1,6 @@
 //! Mounted file systems, with their sizes.
 
 use std::sync::mpsc;
-use std::time::Duration;
 
 use model::Args;
 use nix::sys::statvfs::statvfs;
@@ -9,9 +8,6 @@ use serde_json::{Value, json};
 
 use crate::devices::uuids;
 use crate::host::Host;
-
-/// For all file systems on the network together: a dead server makes `statvfs` wait for ever.
-const NETWORK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A line of /proc/mounts.
 #[derive(Debug, PartialEq)]
@@ -48,7 +44,8 @@ pub(crate) fn mounts(host: &Host<'_>, facts: &mut Args) {
         }
         found.push(facts);
     }
-    let until = std::time::Instant::now() + NETWORK_PATIENCE;
+    // A dead server makes `statvfs` wait for ever.
+    let until = std::time::Instant::now() + host.patience;
     for _ in 0..waiting {
         let left = until.saturating_duration_since(std::time::Instant::now());
         let Ok((index, sizes)) = receive.recv_timeout(left) else { break };

@@ -83,7 +83,7 @@ pub(crate) fn service_mgr(host: &Host<'_>, facts: &mut Args) {
 
 /// What manages services on a host, as `service_mgr` names it.
 pub fn service_manager(probe: &dyn Probe) -> String {
-    let host = Host::new(probe, std::path::Path::new(crate::FACT_PATH));
+    let host = Host::new(probe);
     let first = host.line("/proc/1/comm").unwrap_or_default();
     let known = match first.as_str() {
         "procd" => "openwrt_init",

@@ -12,6 +12,7 @@ use system::Probe;
 use ureq::http::{HeaderMap, Method, Uri, header};
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 
+pub(crate) mod netrc;
 pub(crate) mod url;
 
 /// More than any certificate bundle or key, less than trouble.
@@ -49,6 +50,8 @@ pub(crate) struct Settings {
     /// Sent when the server asks for it, or at once with `force_basic_auth`. Without one, the URL's own is taken.
     pub(crate) login: Option<Login>,
     pub(crate) force_basic_auth: bool,
+    /// Not sent on to where a redirect leads.
+    pub(crate) unredirected_headers: Vec<String>,
 }
 
 impl Default for Settings {
@@ -65,6 +68,7 @@ impl Default for Settings {
             decompress: true,
             login: None,
             force_basic_auth: false,
+            unredirected_headers: Vec::new(),
         }
     }
 }
@@ -108,6 +112,12 @@ pub(crate) struct Response {
 #[error("{0}")]
 pub(crate) struct HttpError(pub(crate) String);
 
+impl From<HttpError> for crate::contract::Failure {
+    fn from(error: HttpError) -> Self {
+        Self::new(error.0)
+    }
+}
+
 /// Sends a request, following redirects as the settings say.
 pub(crate) fn send(
     probe: &dyn Probe,
@@ -143,6 +153,9 @@ pub(crate) fn send(
             });
         };
         request = redirected(request, status, &target)?;
+        request.headers.retain(|(name, _)| {
+            !settings.unredirected_headers.iter().any(|held| held.eq_ignore_ascii_case(name))
+        });
     }
     Err(HttpError(format!("More than {MAX_REDIRECTS} redirects, starting at {origin}")))
 }

@@ -24,6 +24,7 @@ mod setup;
 mod stat;
 mod systemd;
 mod tool;
+mod uri;
 mod user;
 mod wait_for;
 

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use facts::Subset;
 use model::Args;
@@ -16,8 +17,8 @@ arguments! {
         /// Which facts: `all`, `min`, `hardware`, `network`, `virtual` or the name of a fact; with `!` in front, not these.
         /// The minimal ones are gathered unless `!min` is there.
         pub gather_subset: Vec<String> { default: ["all"] },
-        /// Seconds that slow facts may take. Facts are read here without slow programs, so that it is seldom needed.
-        pub gather_timeout: i64 { default: 10 },
+        /// Seconds that slow facts may take: dead file servers, programs of local facts.
+        pub gather_timeout: u64 { default: 10 },
         /// Return only facts whose names match one of these shell patterns.
         pub filter: Vec<String>,
         /// The directory of local facts (`*.fact`): JSON or INI files, or programs that print one of these.
@@ -36,7 +37,12 @@ impl Module for Setup {
             .filter(|word| !word.is_empty())
             .collect();
         let subset = Subset::parse(&words).map_err(|error| Failure::new(error.to_string()))?;
-        let facts = facts::gather_with(host, &subset, &self.fact_path);
+        let facts = facts::gather_with(
+            host,
+            &subset,
+            &self.fact_path,
+            Duration::from_secs(self.gather_timeout),
+        );
         result.insert("ansible_facts".to_owned(), facts::filtered(facts, &self.filter).into());
         Ok(Check::InSync)
     }

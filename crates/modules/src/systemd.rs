@@ -139,7 +139,7 @@ impl Module for Systemd {
             let mut words = action.words.clone();
             let unit = action.names_unit.then_some(self.name.as_deref()).flatten();
             words.extend(unit);
-            let output = host.run(&self.systemctl(host, &words)?)?;
+            let output = host.run(&self.systemctl(host, &words))?;
             if !output.is_success() {
                 let unit = unit.map(|unit| format!(" {unit}")).unwrap_or_default();
                 return Err(tool::failure(&output, &format!("Unable to {}{unit}: ", action.doing)));
@@ -162,7 +162,7 @@ impl UnitChange {
 }
 
 impl Systemd {
-    fn systemctl(&self, host: &dyn Probe, words: &[&str]) -> Result<Command, Failure> {
+    fn systemctl(&self, host: &dyn Probe, words: &[&str]) -> Command {
         let mut args = Vec::new();
         match self.scope {
             Scope::System => {}
@@ -181,11 +181,11 @@ impl Systemd {
             let folder = format!("/run/user/{}", host.own_uid());
             command.environment.insert("XDG_RUNTIME_DIR".to_owned(), folder);
         }
-        Ok(command)
+        command
     }
 
     fn query(&self, host: &dyn Probe, words: &[&str]) -> Result<Output, Failure> {
-        Ok(host.query(&self.systemctl(host, words)?)?)
+        Ok(host.query(&self.systemctl(host, words))?)
     }
 
     /// Compares a unit with what is wanted; true when it is to be acted on in any case.

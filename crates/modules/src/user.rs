@@ -180,6 +180,9 @@ impl Module for User {
 impl User {
     /// Refuses what a line of /etc/passwd or of `chpasswd` would take for two fields or lines.
     fn validate(&self, result: &mut Args) -> Result<(), Failure> {
+        if self.login_class.is_some() {
+            warn(result, "login_class means nothing on Linux");
+        }
         let splits = |text: &str| text.contains([':', '\n', '\0']);
         if self.name.is_empty() || self.name.starts_with('-') || splits(&self.name) {
             return Err(Failure::new(format!(

@@ -27,17 +27,17 @@ impl Script {
         Ok(Self { name: name.to_owned(), is_openrc })
     }
 
-    fn command(&self, host: &dyn Probe, words: &[&str]) -> Result<Command, Failure> {
+    fn command(&self, host: &dyn Probe, words: &[&str]) -> Command {
         let program = if self.is_openrc { "rc-service" } else { "service" };
         let words = [&[self.name.as_str()], words].concat();
         match tool::find(host, program) {
-            Some(path) => Ok(Command::new(path.to_string_lossy(), words)),
-            None => Ok(Command::new(format!("/etc/init.d/{}", self.name), words[1..].to_vec())),
+            Some(path) => Command::new(path.to_string_lossy(), words),
+            None => Command::new(format!("/etc/init.d/{}", self.name), words[1..].to_vec()),
         }
     }
 
     pub(super) fn is_running(&self, host: &dyn Probe) -> Result<bool, Failure> {
-        let output = host.query(&self.command(host, &["status"])?)?;
+        let output = host.query(&self.command(host, &["status"]))?;
         let said = output.stdout_text().to_lowercase();
         let says_stopped = STOPPED.iter().any(|word| said.contains(word));
         Ok(output.is_success() && !says_stopped)
@@ -52,7 +52,7 @@ impl Script {
     ) -> Result<(), Failure> {
         let words: Vec<&str> =
             std::iter::once(word).chain(extra.iter().map(String::as_str)).collect();
-        let output = host.run(&self.command(host, &words)?)?;
+        let output = host.run(&self.command(host, &words))?;
         if output.is_success() || may_fail {
             return Ok(());
         }
