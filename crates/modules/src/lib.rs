@@ -13,6 +13,7 @@ mod glob;
 mod registry;
 mod runner;
 
+mod apt;
 mod command;
 mod copy;
 mod file;

@@ -32,6 +32,7 @@ macro_rules! modules {
 }
 
 modules! {
+    "apt" in "ansible.builtin" => crate::apt::Apt,
     "command" in "ansible.builtin" => crate::command::Command,
     "copy" in "ansible.builtin" => crate::copy::Copy,
     "file" in "ansible.builtin" => crate::file::File,

@@ -133,7 +133,7 @@ impl Module for Uri {
             [(&self.creates, true, "exists"), (&self.removes, false, "does not exist")]
         {
             if let Some(path) = path
-                && any_exists(host, path)? == when
+                && crate::glob::glob(host, path)?.is_empty() != when
             {
                 let path = path.display();
                 result.insert("stdout".to_owned(), format!("skipped, since '{path}' {is}").into());
@@ -288,18 +288,4 @@ impl Uri {
             unredirected_headers: self.unredirected_headers.clone(),
         })
     }
-}
-
-/// Whether a path, whose last part may be a pattern, exists.
-fn any_exists(host: &dyn Probe, path: &Path) -> Result<bool, Failure> {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-    let Some(pattern) = name.filter(|name| name.contains(['*', '?', '['])) else {
-        return Ok(host.stat(path, true)?.is_some());
-    };
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    if host.stat(folder, true)?.is_none() {
-        return Ok(false);
-    }
-    let names = host.list(folder)?;
-    Ok(names.iter().any(|name| facts::glob_matches(&pattern, &name.to_string_lossy())))
 }

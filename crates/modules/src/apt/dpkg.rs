@@ -51,13 +51,11 @@ impl Database {
     /// Reads the database; empty when there is none.
     pub(crate) fn read(probe: &dyn Probe) -> system::Result<Self> {
         match probe.open(Path::new(STATUS))? {
-            Some(reader) => {
-                Self::parse(reader.take(LIMIT)).map_err(|source| system::Error::Path {
-                    doing: "read",
-                    path: STATUS.into(),
-                    source,
-                })
-            }
+            Some(reader) => Self::parse(reader.take(LIMIT)).map_err(|source| system::Error::Path {
+                doing: "read",
+                path: STATUS.into(),
+                source,
+            }),
             None => Ok(Self::default()),
         }
     }
@@ -101,14 +99,15 @@ impl Database {
     pub(crate) fn find(&self, name: &str) -> Option<&Package> {
         let (name, architecture) = match name.split_once(':') {
             Some((name, "native")) => (name, Some(self.native.as_str())),
-            Some((name, "any")) | None => (name.split(':').next().unwrap_or(name), None),
+            Some((name, "any")) => (name, None),
+            None => (name, None),
             Some((name, architecture)) => (name, Some(architecture)),
         };
         let all = self.packages.get(name)?;
         match architecture {
-            Some(wanted) => all.iter().find(|package| {
-                package.architecture == wanted || package.architecture == "all"
-            }),
+            Some(wanted) => all
+                .iter()
+                .find(|package| package.architecture == wanted || package.architecture == "all"),
             None => all
                 .iter()
                 .find(|package| package.architecture == self.native && package.is_installed())
@@ -205,7 +204,8 @@ mod tests {
 
     #[test]
     fn a_broken_database_is_not_the_end() {
-        let database = Database::parse(&b"\xff\xfe\nPackage\n\nPackage: a\nStatus: x\n"[..]).expect("reads");
+        let database =
+            Database::parse(&b"\xff\xfe\nPackage\n\nPackage: a\nStatus: x\n"[..]).expect("reads");
         assert_eq!(database.find("a").map(|package| package.state), Some(State::Partly));
     }
 }

@@ -64,12 +64,14 @@ pub(crate) fn changes(output: &str) -> String {
     kept
 }
 
-/// What a simulation would install and remove: `(name, version, is new)` and names.
-pub(crate) fn actions(output: &str) -> Vec<String> {
-    let wanted = |line: &&str| {
-        line.starts_with("Inst ") || line.starts_with("Remv ") || line.starts_with("Purg ")
-    };
-    output.lines().filter(wanted).map(str::to_owned).collect()
+/// Whether `clean` or `autoclean` deletes something.
+pub(crate) fn deletes(output: &str) -> bool {
+    output.lines().any(|line| line.starts_with("Del "))
+}
+
+/// The package that apt has never heard of.
+pub(crate) fn unknown_package(stderr: &str) -> Option<&str> {
+    stderr.lines().find_map(|line| line.strip_prefix("E: Unable to locate package "))
 }
 
 #[cfg(test)]
@@ -99,6 +101,7 @@ mod tests {
             "The following NEW packages will be installed:\n  libx nginx\n\
              The following packages will be upgraded:\n  curl\n"
         );
-        assert_eq!(actions(OUTPUT), ["Inst libx (1.0 Debian:12 [amd64])", "Remv old [1]"]);
+        assert!(deletes("Del curl 7.88 [316 kB]\n") && !deletes(OUTPUT));
+        assert_eq!(unknown_package("W: x\nE: Unable to locate package y\n"), Some("y"));
     }
 }

@@ -31,9 +31,8 @@ fn compare_part(mut a: &str, mut b: &str) -> Ordering {
         let (b_number, b_rest) = split(b_rest, |byte| byte.is_ascii_digit());
         let (a_number, b_number) =
             (a_number.trim_start_matches('0'), b_number.trim_start_matches('0'));
-        let order = texts
-            .then(a_number.len().cmp(&b_number.len()))
-            .then_with(|| a_number.cmp(b_number));
+        let order =
+            texts.then(a_number.len().cmp(&b_number.len())).then_with(|| a_number.cmp(b_number));
         if order != Ordering::Equal {
             return order;
         }

@@ -53,7 +53,7 @@ fn default_mode(host: &dyn Probe) -> Result<u32, Failure> {
     let text = String::from_utf8_lossy(&text);
     let octal = |name: &str| {
         let words = text.lines().filter_map(|line| line.split_once(char::is_whitespace));
-        let value = words.filter(|(key, _)| *key == name).last()?.1.trim();
+        let value = words.rev().find(|(key, _)| *key == name)?.1.trim();
         u32::from_str_radix(value, 8).ok().filter(|mode| *mode <= 0o777)
     };
     Ok(octal("HOME_MODE").unwrap_or_else(|| 0o777 & !octal("UMASK").unwrap_or(0o022)))
