@@ -20,6 +20,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use yaml::{SourceFile, Span};
 
 pub(crate) use access::index;
+pub(crate) use expression::culprit;
 pub(crate) use operators::contains;
 pub(crate) use output::Output;
 pub(crate) use templates::unit_of_file;

@@ -10,12 +10,12 @@ use std::time::Instant;
 
 use yaml::Span;
 
-use crate::ast::{Stmt, Template};
+use crate::ast::{Extent, Stmt, Template};
 use crate::compile::{Mode, compiled};
 use crate::controller::Controller;
 use crate::environment::Environment;
 use crate::error::{Error, ErrorKind};
-use crate::eval::{Run, Scope, Unit, unit_of_file};
+use crate::eval::{Run, Scope, Unit, culprit, unit_of_file};
 use crate::origin::locate;
 use crate::value::{MAX_DEPTH, Map, Marks, Reason, Undefined, Value};
 
@@ -432,10 +432,12 @@ impl<'a> Templar<'a> {
             _ => scope.run(false),
         }
         .map_err(in_rendering)?;
-        if let Some(why) = result.as_undefined()
-            && mode == Mode::Value
-        {
-            let place = || origin.map(|origin| (**origin).clone());
+        if let Some(why) = result.as_undefined() {
+            let extent = match &*template.body {
+                [Stmt::Emit(node)] => culprit(node, why).extent,
+                _ => Extent::default(),
+            };
+            let place = || origin.map(|origin| locate(origin, text, extent.range()));
             return Err(Error::undefined(why).at(place));
         }
         Ok(with_trailing_newlines(result, &template, mode))

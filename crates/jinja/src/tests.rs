@@ -13,8 +13,8 @@ use crate::environment::{Environment, Traits};
 const PLAIN: Traits = Traits { takes_undefined: false, lazy: false, structural: false };
 /// Looks at the kind of value alone.
 const LAZY: Traits = Traits { takes_undefined: false, lazy: true, structural: false };
-/// Deals with undefined input.
-const ANY: Traits = Traits { takes_undefined: true, lazy: true, structural: false };
+/// Deals with undefined input; whether a name is there is known even where its value is not.
+const ANY: Traits = Traits { takes_undefined: true, lazy: true, structural: true };
 
 pub(crate) fn register(environment: &mut Environment) {
     types::register(environment);

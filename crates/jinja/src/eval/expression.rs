@@ -63,14 +63,16 @@ impl Scope<'_> {
     pub(crate) fn defined(&self, node: &Node) -> Result<Value, Error> {
         let value = self.eval(node)?;
         match &value.repr {
-            Repr::Undefined(why) => Err(Error::undefined(why).at(|| self.place(node.extent))),
+            Repr::Undefined(why) => {
+                Err(Error::undefined(why).at(|| self.place(culprit(node, why).extent)))
+            }
             _ => Ok(value),
         }
     }
 
     /// The value of an expression, defined and evaluated through and through.
     pub(crate) fn forced(&self, node: &Node) -> Result<Value, Error> {
-        let value = self.eval(node)?;
+        let value = self.defined(node)?;
         self.force(value).map_err(|error| error.at(|| self.place(node.extent)))
     }
 
@@ -203,6 +205,23 @@ impl Scope<'_> {
         }
         let args = self.arguments(args)?;
         self.call(&callee, args)
+    }
+}
+
+/// The part of an expression that found nothing: what is read from it hands the undefined value on.
+pub(crate) fn culprit<'n>(node: &'n Node, why: &Undefined) -> &'n Node {
+    let is_key = |key: Option<&str>| {
+        matches!(why.reason, Reason::Attribute { .. }) && key == Some(&*why.name)
+    };
+    match &node.expr {
+        Expr::Attr(_, key) if is_key(key.as_str()) => node,
+        Expr::Attr(of, _) | Expr::Call(of, _) => culprit(of, why),
+        Expr::Item(both) => match &both.1.expr {
+            Expr::Const(key) if is_key(Some(&key.to_string())) => node,
+            Expr::Var(_) if matches!(why.reason, Reason::Attribute { .. }) => node,
+            _ => culprit(&both.0, why),
+        },
+        _ => node,
     }
 }
 

@@ -6,7 +6,7 @@ use crate::ast::{Body, Macro, Node, Stmt, Target};
 use crate::error::{Error, ErrorKind};
 use crate::eval::macros::MacroValue;
 use crate::eval::plugins::FILTER_BLOCK_INPUT;
-use crate::eval::{Frame, Output, Scope, deep_copy};
+use crate::eval::{Frame, Output, Scope, deep_copy, tainted};
 use crate::value::Value;
 
 /// What comes after a statement.
@@ -58,7 +58,8 @@ impl Scope<'_> {
             }
             Stmt::FilterBlock(filter, body) => {
                 let captured = self.framed(Frame::new(), || self.capture(body))?;
-                let value = self.filtered(filter, Value::from(captured.to_string()))?;
+                let text = Value::from(captured.to_string());
+                let value = self.filtered(filter, tainted(text, captured.marks()))?;
                 output.push(self, value)?;
             }
             Stmt::With(assignments, body) => return self.with(assignments, body, output),
