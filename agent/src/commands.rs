@@ -8,7 +8,6 @@ use clap::{Args, Parser, Subcommand};
 use identity::JoinToken;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
 use crate::session::{chain, hostname};
@@ -18,6 +17,8 @@ use crate::{enrol, resident, stdio};
 
 /// The unit that `muster-agent unit` prints.
 const UNIT: &str = include_str!("../muster-agent.service");
+/// Where that unit expects the program.
+const INSTALLED: &str = "/usr/local/bin/muster-agent";
 
 /// Carries out deploy plans on this host for a Muster controller.
 ///
@@ -106,7 +107,7 @@ pub fn main() -> ExitCode {
     // A worker inherits nothing but its orders, and the program over SSH is given everything by its controller.
     let settings = match command {
         Command::Worker => return executor::worker_main(),
-        Command::Unit => return print(UNIT),
+        Command::Unit => return print(&unit()),
         Command::Stdio => Settings::default(),
         _ => match Settings::read(cli.common.config.as_deref()) {
             Ok(settings) => settings,
@@ -127,6 +128,12 @@ pub fn main() -> ExitCode {
         Command::Stdio => serve_stdio(),
         Command::Worker | Command::Unit => ExitCode::SUCCESS,
     }
+}
+
+/// The unit for the program that prints it.
+fn unit() -> String {
+    let own = std::env::current_exe().map(|path| path.display().to_string());
+    UNIT.replace(INSTALLED, own.as_deref().unwrap_or(INSTALLED))
 }
 
 fn start_log(filter: &str) -> Result<(), String> {
@@ -192,10 +199,8 @@ fn run(state: State, controller: Option<String>) -> ExitCode {
     };
     go_home();
     let ended = runtime.block_on(async {
-        let (sender, facts) = watch::channel(None);
-        tokio::task::spawn_blocking(move || sender.send_replace(Some(executor::gather_facts())));
         tokio::select! {
-            ended = resident::run(state, controller, facts) => ended.map_err(|error| chain(&error)),
+            ended = resident::run(state, controller) => ended.map_err(|error| chain(&error)),
             // The ledger is on disk: there is nothing to save.
             () = terminated() => Ok(()),
         }

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!            plan ──▶ intent 0 ──▶ running 0 ──▶ done 0, intent 1 ──▶ ... ──▶ done n, ended ──▶ acknowledged: forgotten
-//! after a start:      in doubt: examined,             next intent                 told again
+//! after a start:      in doubt: examined once,        next intent                 told again
 //!                     never simply run again
 //! ```
 
@@ -152,17 +152,32 @@ impl Ledger {
         match last {
             None => self.go_to(id, 0, Vec::new()),
             Some(ReportBody::Ended) => Decision::default(),
-            Some(ReportBody::Step(StepReport::Started(step))) => {
-                let step = step.0 as usize;
-                self.entry(id).running = Some(step);
-                Decision { write: None, then: vec![Action::Start { plan, step, in_doubt: true }] }
-            }
+            Some(ReportBody::Step(StepReport::Started(step))) => self.doubt(id, step.0 as usize),
             Some(ReportBody::Step(StepReport::Finished { step, outcome })) => {
                 let goes_on = goes_on_after(&plan, &outcome);
                 self.after(id, step.0 as usize, goes_on, Vec::new())
             }
             Some(ReportBody::Step(StepReport::Output { .. })) => Decision::default(),
         }
+    }
+
+    /// A step that was running when the agent stopped: one more intent, then it is looked at. If the agent stopped while
+    /// it looked as well, the step may be what stops it (it restarts the agent, it takes all memory): never again.
+    fn doubt(&mut self, id: PlanId, step: usize) -> Decision {
+        let entry = self.entry(id);
+        let plan = Arc::clone(&entry.plan);
+        let step_id = plan.steps[step].id;
+        let intent = ReportBody::Step(StepReport::Started(step_id));
+        let intents = entry.reports.iter().filter(|report| report.body == intent).count();
+        entry.running = Some(step);
+        if intents > 1 {
+            let message = "the agent stopped twice while this step ran; whether it was carried out is not known";
+            return self.step_ended(id, step, Outcome::unknown(message));
+        }
+        let reports = self.report(id, vec![intent]);
+        let mut then: Vec<Action> = reports.iter().cloned().map(Action::Send).collect();
+        then.push(Action::Start { plan, step, in_doubt: true });
+        Decision { write: Some(Write { plan: id, new: None, reports }), then }
     }
 
     /// Its file is gone, so nothing of what follows can be written: it ends here, and what may have run is unknown.

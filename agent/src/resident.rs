@@ -1,7 +1,7 @@
 //! The resident agent: dials the controller again and again, for ever.
 
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use executor::Executor;
 use identity::{CertificateRequest, Credentials, DEFAULT_AGENT_LIFETIME};
@@ -24,12 +24,11 @@ use crate::state::{State, StateError};
 /// A revoked agent asks again this seldom: only people can help it.
 const REVOKED: Duration = Duration::from_mins(5);
 
+/// Facts are gathered anew at the first connection after so long.
+const FACTS_LIFE: Duration = Duration::from_hours(1);
+
 /// Lives until it is killed. An error is one that no retry can heal.
-pub async fn run(
-    state: State,
-    controller: Option<String>,
-    facts: watch::Receiver<Option<Args>>,
-) -> Result<(), StateError> {
+pub async fn run(state: State, controller: Option<String>) -> Result<(), StateError> {
     let _lock = state.lock()?;
     let (enrolment, _) = state.load()?;
     let address = controller.unwrap_or(enrolment.controller);
@@ -47,14 +46,20 @@ pub async fn run(
             source,
         },
     )?;
-    let agent =
-        Agent { desk, client: connection, facts, state: Some(state.directory().to_owned()) };
+    let (found, facts) = watch::channel(None);
+    let agent = Agent {
+        desk,
+        client: connection,
+        facts,
+        min_protocol: enrolment.min_protocol,
+        state: Some(state.directory().to_owned()),
+    };
+    let resident = Resident { agent, state, address, found, gathered: Mutex::new(None) };
     let mut backoff = Backoff::default();
     let mut last_trouble = String::new();
     loop {
-        let (_, credentials) = state.load()?;
-        let ending = connect(&agent, &state, &address, credentials, &mut backoff).await;
-        let (trouble, at_least) = judge(ending);
+        let (_, credentials) = resident.state.load()?;
+        let (trouble, at_least) = judge(resident.connect(credentials, &mut backoff).await);
         let delay = backoff.next(chance()).max(at_least);
         // The same trouble every minute is worth one line.
         if trouble == last_trouble {
@@ -67,32 +72,50 @@ pub async fn run(
     }
 }
 
-/// One connection, from dialling to its end.
-async fn connect(
-    agent: &Agent,
-    state: &State,
-    address: &str,
-    credentials: Credentials,
-    backoff: &mut Backoff,
-) -> Ending {
-    let tls = match identity::client_config(&credentials) {
-        Ok(tls) => tls,
-        Err(error) => return Ending::Lost(crate::session::chain(&error)),
-    };
-    let channel = match dial(address, tls).await {
-        Ok(channel) => channel,
-        Err(error) => return Ending::Lost(error),
-    };
-    let client = client(channel);
-    if is_due(&credentials) {
-        renew(client.clone(), state).await;
-    }
-    agent
-        .hold(client, || {
+/// What lasts longer than a connection.
+struct Resident {
+    agent: Agent,
+    state: State,
+    address: String,
+    found: watch::Sender<Option<Args>>,
+    gathered: Mutex<Option<Instant>>,
+}
+
+impl Resident {
+    /// One connection, from dialling to its end.
+    async fn connect(&self, credentials: Credentials, backoff: &mut Backoff) -> Ending {
+        let tls = match identity::client_config(&credentials) {
+            Ok(tls) => tls,
+            Err(error) => return Ending::Lost(crate::session::chain(&error)),
+        };
+        let channel = match dial(&self.address, tls).await {
+            Ok(channel) => channel,
+            Err(error) => return Ending::Lost(error),
+        };
+        let client = client(channel);
+        if is_due(&credentials) {
+            renew(client.clone(), &self.state).await;
+        }
+        let welcomed = || {
             backoff.reset();
-            tracing::info!(controller = address, "connected");
-        })
-        .await
+            tracing::info!(controller = self.address, "connected");
+            self.gather_facts();
+        };
+        self.agent.hold(client, welcomed).await
+    }
+
+    /// Finds out what the host is, beside everything else, unless that was done lately.
+    fn gather_facts(&self) {
+        let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+        if gathered.is_some_and(|at| at.elapsed() < FACTS_LIFE) {
+            return;
+        }
+        *gathered = Some(Instant::now());
+        let found = self.found.clone();
+        tokio::task::spawn_blocking(move || {
+            found.send_replace(Some(executor::gather_facts()));
+        });
+    }
 }
 
 /// Why we are not connected, and how long to stay away at least.

@@ -42,8 +42,10 @@ pub(crate) struct Agent {
     pub(crate) desk: Desk,
     /// The open connection, for those who fetch blobs.
     pub(crate) client: watch::Sender<Option<AgentsClient<Channel>>>,
-    /// What the host is, once that is known; told in each session.
+    /// What the host is, whenever that is found out anew.
     pub(crate) facts: watch::Receiver<Option<Args>>,
+    /// Nothing older is spoken: what the controller spoke when this host was enrolled.
+    pub(crate) min_protocol: u32,
     /// Where the controller's epoch is kept; `None` for an agent that lives no longer than its connection.
     pub(crate) state: Option<PathBuf>,
 }
@@ -75,10 +77,9 @@ impl Agent {
         let (outbox, queue) = Outbox::new();
         let ending = match self.greet(client.clone(), &outbox, queue).await {
             Ok(incoming) => {
-                welcomed();
                 self.client.send_replace(Some(client));
                 self.desk.attach(outbox.clone());
-                let ending = self.converse(incoming, &outbox).await;
+                let ending = self.converse(incoming, &outbox, welcomed).await;
                 self.client.send_replace(None);
                 self.desk.detach(outbox);
                 ending
@@ -110,7 +111,7 @@ impl Agent {
         let mut incoming = answer.map_err(lost)?.into_inner();
         match next(timeout(GREETING, incoming.message()).await.map_err(late)?)? {
             ControllerMessage::Welcome(welcome) => {
-                self.check_epoch(welcome)?;
+                self.check_welcome(welcome)?;
                 Ok(incoming)
             }
             ControllerMessage::Goodbye(goodbye) => Err(Ending::Goodbye(goodbye)),
@@ -122,10 +123,13 @@ impl Agent {
         &self,
         mut incoming: Streaming<v1::ControllerMessage>,
         outbox: &Outbox,
+        welcomed: impl FnOnce(),
     ) -> Ending {
         let mut ticks = interval(PING);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut facts = self.facts.clone();
+        facts.mark_unchanged();
+        welcomed();
         let mut last_heard = Instant::now();
         loop {
             tokio::select! {
@@ -178,8 +182,15 @@ impl Agent {
         Ok(())
     }
 
-    /// A controller whose state was set back does not know what happened since.
-    fn check_epoch(&self, welcome: Welcome) -> Result<(), Ending> {
+    /// A controller that speaks an older protocol than before is none of ours, and one whose state was set back does not
+    /// know what happened since.
+    fn check_welcome(&self, welcome: Welcome) -> Result<(), Ending> {
+        if welcome.protocol < self.min_protocol {
+            return Err(Ending::Lost(format!(
+                "the controller wants protocol {}, but spoke {} when this host was enrolled",
+                welcome.protocol, self.min_protocol
+            )));
+        }
         let Some(state) = &self.state else { return Ok(()) };
         let path = state.join("epoch");
         let seen = read_epoch(&path).map_err(|error| Ending::Lost(error.to_string()))?;

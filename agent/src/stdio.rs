@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use executor::Executor;
 use nix::sys::stat::{SFlag, fstat};
+use proto::MIN_PROTOCOL;
 use tokio::io::{AsyncRead, AsyncWrite, join};
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
@@ -38,7 +39,7 @@ where
     let desk = Desk::open(None, Executor::default(), Arc::new(blobs))
         .map_err(|error| error.to_string())?;
     let (_, facts) = watch::channel(None);
-    let agent = Agent { desk, client: connection, facts, state: None };
+    let agent = Agent { desk, client: connection, facts, min_protocol: MIN_PROTOCOL, state: None };
     let channel = over(io).await?;
     let ending = agent.hold(client(channel), || tracing::debug!("welcome")).await;
     agent.desk.cancel_all();

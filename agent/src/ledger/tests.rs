@@ -308,6 +308,25 @@ proptest! {
 }
 
 #[test]
+fn a_step_that_stops_the_agent_each_time_is_given_up() {
+    let restart = plan(&["file", "file"], false);
+    let id = restart.id;
+    let mut world = World::wanting([restart]);
+    let mut lives = 1;
+    // Written, two messages, started: the step's effect is that the agent stops.
+    loop {
+        world.budget = Some(3);
+        if world.live().is_ok() || lives > 5 {
+            break;
+        }
+        lives += 1;
+    }
+    world.budget = None;
+    assert!(world.live().is_ok());
+    assert!(world.story(id).ends_with("unknown0 end"), "{}", world.story(id));
+}
+
+#[test]
 fn a_plan_that_is_sent_again_is_answered_and_not_carried_out() {
     let plan = plan(&["command"], false);
     let mut ledger = Ledger::new();
