@@ -1,21 +1,31 @@
 //! The command line: one file a command. Here: the list of commands, what they share, and the way from flags to functions.
 
 mod adhoc;
+mod agents;
 mod completion;
+mod facts;
 mod options;
 mod ping;
 mod playbook;
 mod run;
+mod runs;
+mod table;
+mod token;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use nix::unistd::Uid;
+use store::Store;
 
 use crate::error::{CliError, ErrorKind};
+use crate::job::Job;
+use crate::remote::{self, Remote};
 use crate::settings::{self, Environment};
 
+pub(crate) use adhoc::{AdHocArgs, Call};
+pub(crate) use options::Passwords;
 pub(crate) use playbook::PlaybookArgs;
 
 /// Configuration management and release orchestration: Ansible's playbooks at the speed of persistent agents.
@@ -28,7 +38,7 @@ pub(crate) use playbook::PlaybookArgs;
     after_help = "Examples:
   muster playbook -i hosts site.yml              apply a playbook
   muster playbook -i hosts site.yml --check -D   say what it would change
-  muster run -i hosts -m command -a uptime web   one module on the hosts of a pattern
+  muster run -i hosts web -m command -a uptime   one module on the hosts of a pattern
 
 `muster COMMAND --help` explains a command."
 )]
@@ -70,11 +80,31 @@ enum Command {
     Run(run::RunArgs),
     /// Ask the hosts of a pattern whether they can be managed
     Ping(ping::PingArgs),
+    /// Make and revoke tokens with which hosts join
+    Token(token::TokenArgs),
+    /// Show and revoke the agents of hosts
+    Agents(agents::AgentsArgs),
+    /// Show what a host is
+    Facts(facts::FactsArgs),
+    /// Show what was done, and how it went
+    Runs(runs::RunsArgs),
     /// Print a script that completes commands and flags in your shell
     Completion(completion::CompletionArgs),
     /// The other end of a become worker; started by Muster itself
     #[command(hide = true)]
     Worker,
+}
+
+impl Cli {
+    /// The command, when it is one that does something on hosts.
+    pub(crate) fn into_job(self) -> Option<Job> {
+        match self.command {
+            Command::Playbook(args) => Some(Job::Playbook(Box::new(args))),
+            Command::Run(args) => Some(args.into()),
+            Command::Ping(args) => Some(args.into()),
+            _ => None,
+        }
+    }
 }
 
 impl GlobalArgs {
@@ -87,6 +117,21 @@ impl GlobalArgs {
     /// The controller to talk to, when one was named.
     pub(crate) fn controller(&self) -> Option<&str> {
         self.controller.as_deref().filter(|address| !address.is_empty())
+    }
+
+    /// A connection to the controller that was named, else to the one of this machine.
+    async fn remote(&self, environment: &Environment) -> Result<Remote, CliError> {
+        let directory = self.state_directory(environment);
+        Remote::find(self.controller(), &directory, environment).await
+    }
+
+    /// The records of runs in this machine's processes, when no controller is there to ask.
+    async fn local_records(&self, environment: &Environment) -> Result<Option<Store>, CliError> {
+        let directory = self.state_directory(environment);
+        if self.controller().is_some() || remote::local_address(&directory).is_some() {
+            return Ok(None);
+        }
+        Store::open(&directory).await.map(Some).map_err(CliError::failed)
     }
 }
 
@@ -125,8 +170,12 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
     let Cli { global, command } = cli;
     match command {
         Command::Playbook(args) => playbook::playbook(&global, args, &environment).await,
-        Command::Run(args) => run::run(&global, args, &environment).await,
-        Command::Ping(args) => ping::ping(&global, args, &environment).await,
+        Command::Run(args) => adhoc::ad_hoc(&global, args.into(), &environment).await,
+        Command::Ping(args) => adhoc::ad_hoc(&global, args.into(), &environment).await,
+        Command::Token(args) => token::token(&global, args, &environment).await,
+        Command::Agents(args) => agents::agents(&global, args, &environment).await,
+        Command::Facts(args) => facts::facts(&global, args, &environment).await,
+        Command::Runs(args) => runs::runs(&global, args, &environment).await,
         Command::Completion(args) => completion::completion(&args),
         Command::Worker => Ok(executor::worker_main()),
     }

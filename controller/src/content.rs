@@ -70,15 +70,15 @@ fn actions() -> Vec<String> {
     engine::action_names().map(ToOwned::to_owned).chain(modules).collect()
 }
 
-/// Extra variables in the order given; later ones win.
+/// Extra variables in the order given; later ones win. `place` finds files.
 pub(crate) fn read_extra_vars(
     texts: &[String],
-    base: &Path,
+    place: impl Fn(&Path) -> PathBuf,
 ) -> Result<Vec<(String, Value)>, CliError> {
     let mut warnings = Vec::new();
     let mut all = Vec::new();
     for text in texts {
-        let vars = language::extra_vars(text, &Files, base, &mut warnings)?;
+        let vars = language::extra_vars(text, &Files, &place, &mut warnings)?;
         all.extend(vars.into_iter().map(|(name, value)| (name.to_string(), value)));
     }
     for warning in warnings {

@@ -1,31 +1,55 @@
 //! A run in this very process: no server, nothing set up, nothing left behind.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use engine::Run;
 use engine::link::Links;
-use jinja::Environment;
 use links::BlobDirectory;
-use model::{EventKind, RunId, RunStatus};
+use model::{Event, EventKind, RunStatus};
 use report::Reporter;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use crate::archive::Archive;
+use crate::cli::GlobalArgs;
 use crate::content::Content;
 use crate::error::{CliError, ErrorKind};
+use crate::job::{Job, Surroundings};
 use crate::recorder::{Recorder, Screen};
+use crate::remote::Remote;
+use crate::settings::{Environment, Settings};
 use crate::ways::Ways;
 
 /// After an interruption, hosts have so long to be told.
 const FAREWELL: Duration = Duration::from_secs(3);
 
+/// Does a job in this process, or on the controller that was named.
+pub(crate) async fn run(
+    global: &GlobalArgs,
+    job: Job,
+    environment: &Environment,
+) -> Result<ExitCode, CliError> {
+    let settings = Settings::resolve(environment, Path::new(""))?;
+    let passwords = job.ask_passwords(&settings)?;
+    if let Some(address) = global.controller() {
+        let directory = global.state_directory(environment);
+        let remote = Remote::connect(address, &directory, environment).await?;
+        return remote.run(&job, &settings, passwords, environment).await;
+    }
+    let content = job.load(Surroundings::here(&settings, passwords))?;
+    let archive = Archive::new(&job.title(), global.state_directory(environment));
+    play(content, job.reporter(&settings), archive).await
+}
+
 /// Plays the content and reports it; gives the exit code.
-pub(crate) async fn play(
+async fn play(
     content: Content,
     reporter: Box<dyn Reporter>,
+    archive: Archive,
 ) -> Result<ExitCode, CliError> {
     let directory = tempfile::Builder::new()
         .prefix("muster-")
@@ -34,7 +58,7 @@ pub(crate) async fn play(
     let blobs = Arc::new(BlobDirectory::open(directory.path().join("blobs"))?);
     let links: Arc<dyn Links> = Arc::new(Ways::new(&blobs, None));
     let (events, happened) = mpsc::unbounded_channel();
-    let screen = tokio::task::spawn_blocking(move || show(happened, reporter));
+    let screen = tokio::task::spawn_blocking(move || show(happened, reporter, archive));
     let run = engine_run(content, links.clone(), blobs, events.clone());
     let mut task = tokio::spawn(run.play());
     let ended = tokio::select! {
@@ -55,7 +79,9 @@ pub(crate) async fn play(
         }
     }
     drop(events);
-    screen.await.map_err(|error| CliError::new(ErrorKind::Bug, error))
+    let (code, archive) = screen.await.map_err(|error| CliError::new(ErrorKind::Bug, error))?;
+    archive.keep().await;
+    Ok(code)
 }
 
 /// The engine's run of some content. Warnings come first.
@@ -77,22 +103,28 @@ pub(crate) fn engine_run(
         links,
         blobs,
         loader,
-        environment: Environment::new(),
+        environment: jinja::Environment::new(),
         events,
     }
 }
 
 /// Shows events until no more can come. A run without an end of its own was stopped by a person.
-fn show(mut happened: mpsc::UnboundedReceiver<EventKind>, reporter: Box<dyn Reporter>) -> ExitCode {
-    let mut recorder = Recorder::new(RunId::generate());
+fn show(
+    mut happened: mpsc::UnboundedReceiver<EventKind>,
+    reporter: Box<dyn Reporter>,
+    mut archive: Archive,
+) -> (ExitCode, Archive) {
+    let mut recorder = Recorder::new(archive.run());
     let mut screen = Screen::new(reporter);
+    let mut see = |event: Event| {
+        screen.see(&event);
+        archive.add(event);
+    };
     while let Some(kind) = happened.blocking_recv() {
-        screen.see(&recorder.record(kind));
+        see(recorder.record(kind));
     }
-    if let Some(last) = recorder.close(RunStatus::Cancelled) {
-        screen.see(&last);
-    }
-    screen.finish()
+    recorder.close(RunStatus::Cancelled).into_iter().for_each(&mut see);
+    (screen.finish(), archive)
 }
 
 /// Ends with Ctrl-C or SIGTERM.

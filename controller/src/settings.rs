@@ -26,6 +26,8 @@ pub(crate) fn environment() -> Environment {
 /// Everything that environment and configuration decide.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Settings {
+    /// The configuration file that was read.
+    pub(crate) config: Option<PathBuf>,
     /// Inventory sources when no `-i` is given.
     pub(crate) inventory: Vec<String>,
     /// A source that cannot be read is an error.
@@ -62,7 +64,26 @@ impl Settings {
     /// Reads environment and configuration as a run in the directory `base` sees them.
     pub(crate) fn resolve(environment: &Environment, base: &Path) -> Result<Self, CliError> {
         let (config, warning) = ConfigFile::find(environment, base)?;
-        let mut settings = Self::from(&Lookup::new(environment, config.as_ref(), base))?;
+        let mut settings =
+            Self::from(&Lookup::new(environment, config.as_ref(), base, Path::new("")))?;
+        if settings.inventory.is_empty() && Path::new(SYSTEM_INVENTORY).exists() {
+            settings.inventory.push(SYSTEM_INVENTORY.to_owned());
+        }
+        settings.config = config.map(|config| config.path);
+        settings.warnings.extend(warning);
+        Ok(settings)
+    }
+
+    /// Reads the environment that somebody sent with a project, and the configuration in that project. Nothing of this
+    /// machine's own configuration is looked at.
+    pub(crate) fn of_project(
+        environment: &Environment,
+        base: &Path,
+        root: &Path,
+    ) -> Result<Self, CliError> {
+        let (config, warning) = ConfigFile::find_in_project(environment, base, root)?;
+        let mut settings = Self::from(&Lookup::new(environment, config.as_ref(), base, root))?;
+        settings.config = config.map(|config| config.path);
         settings.warnings.extend(warning);
         Ok(settings)
     }
@@ -81,9 +102,10 @@ impl Settings {
             ],
         )?;
         Ok(Self {
+            config: None,
             inventory: find
                 .sources(defaults("inventory", &["MUSTER_INVENTORY", "ANSIBLE_INVENTORY"]))
-                .unwrap_or_else(system_inventory),
+                .unwrap_or_default(),
             strict_inventory: find.flag(
                 Name {
                     section: "inventory",
@@ -141,11 +163,6 @@ impl Settings {
             warnings: Vec::new(),
         })
     }
-}
-
-fn system_inventory() -> Vec<String> {
-    let exists = Path::new(SYSTEM_INVENTORY).exists();
-    exists.then(|| SYSTEM_INVENTORY.to_owned()).into_iter().collect()
 }
 
 /// Where the controller keeps what must last: `MUSTER_STATE_DIR`, else by the system's custom.

@@ -9,11 +9,13 @@ use language::Memory;
 use report::{Minimal, OneLine, Reporter};
 use serde_json::json;
 
+use super::GlobalArgs;
 use super::options::{
-    BecomeArgs, ConnectionArgs, InventoryArgs, Passwords, RunFlags, engine_options,
+    BecomeArgs, ConnectionArgs, Flags, InventoryArgs, Passwords, RunFlags, engine_options,
 };
 use crate::content::{self, Content, Wanted};
 use crate::error::CliError;
+use crate::job::{Job, Surroundings};
 use crate::settings::{Environment, Settings};
 use crate::{runner, terminal};
 
@@ -37,6 +39,7 @@ pub(crate) struct AdHocArgs {
 }
 
 /// What is to be run where.
+#[derive(Debug, Clone)]
 pub(crate) struct Call {
     pub(crate) pattern: String,
     pub(crate) module: String,
@@ -45,61 +48,58 @@ pub(crate) struct Call {
 
 /// Runs a module and shows the results.
 pub(crate) async fn ad_hoc(
-    args: &AdHocArgs,
-    call: &Call,
+    global: &GlobalArgs,
+    job: Job,
     environment: &Environment,
 ) -> Result<ExitCode, CliError> {
-    let base = Path::new("");
-    let settings = Settings::resolve(environment, base)?;
-    let passwords = match args.inventory.list_hosts {
-        true => Passwords::default(),
-        false => Passwords::ask(&args.connection, &args.escalation, &settings)?,
+    let Job::AdHoc(args, call) = &job else {
+        return runner::run(global, job, environment).await;
     };
-    let content = args.load(call, &settings, passwords, base)?;
-    let chosen =
-        content.inventory.select(&[call.pattern.clone()], content.options.limit.as_deref())?;
-    if args.inventory.list_hosts {
-        let hosts = chosen.hosts.iter().map(|host| format!("    {host}\n"));
-        let text = format!("  hosts ({}):\n{}", chosen.hosts.len(), hosts.collect::<String>());
-        terminal::print(&text)?;
-        return Ok(ExitCode::SUCCESS);
+    if !args.inventory.list_hosts {
+        return runner::run(global, job, environment).await;
     }
-    let options = terminal::report_options(content.options.verbosity, content.options.diff);
-    let (out, err) = (Box::new(io::stdout()), Box::new(io::stderr()));
-    let reporter: Box<dyn Reporter> = if args.one_line {
-        Box::new(OneLine::new(out, err, options))
-    } else {
-        Box::new(Minimal::new(out, err, options))
-    };
-    runner::play(content, reporter).await
+    let settings = Settings::resolve(environment, Path::new(""))?;
+    let content = args.load(call, Surroundings::here(&settings, Passwords::default()))?;
+    let limit = content.options.limit.as_deref();
+    let chosen = content.inventory.select(std::slice::from_ref(&call.pattern), limit)?;
+    let hosts: String = chosen.hosts.iter().map(|host| format!("    {host}\n")).collect();
+    terminal::print(&format!("  hosts ({}):\n{hosts}", chosen.hosts.len()))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 impl AdHocArgs {
+    pub(crate) fn flags(&self) -> Flags<'_> {
+        Flags {
+            run: &self.run,
+            inventory: &self.inventory,
+            connection: &self.connection,
+            escalation: &self.escalation,
+        }
+    }
+
     /// Reads the inventory, and makes the playbook.
-    pub(crate) fn load(
-        &self,
-        call: &Call,
-        settings: &Settings,
-        passwords: Passwords,
-        base: &Path,
-    ) -> Result<Content, CliError> {
-        let options = engine_options(
-            &self.run,
-            self.inventory.limit.as_deref(),
-            &self.connection,
-            &self.escalation,
-            settings,
-            passwords,
-            base,
-        )?;
-        let path = base.join(NAME);
+    pub(crate) fn load(&self, call: &Call, around: Surroundings<'_>) -> Result<Content, CliError> {
+        let options = engine_options(self.flags(), &around)?;
+        let path = around.base.join(NAME);
         let wanted = Wanted {
             playbooks: vec![path.clone()],
             texts: Memory::new([(path, call.playbook())]),
-            inventory: self.inventory.sources(settings, base),
+            inventory: self.inventory.sources(&around),
             options,
         };
-        content::load(wanted, settings)
+        content::load(wanted, around.settings)
+    }
+
+    /// Shows results as Ansible's ad hoc command does.
+    pub(crate) fn reporter(&self, settings: &Settings) -> Box<dyn Reporter> {
+        let verbosity = self.run.verbose.max(settings.verbosity);
+        let options = terminal::report_options(verbosity, self.run.diff || settings.diff);
+        let (out, err) = (Box::new(io::stdout()), Box::new(io::stderr()));
+        if self.one_line {
+            Box::new(OneLine::new(out, err, options))
+        } else {
+            Box::new(Minimal::new(out, err, options))
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use model::Secret;
 
 use crate::content::read_extra_vars;
 use crate::error::CliError;
+use crate::job::Surroundings;
 use crate::settings::Settings;
 use crate::terminal;
 
@@ -124,22 +125,28 @@ impl Passwords {
     }
 }
 
-/// The engine's options: flags above settings. Relative files are found from `base`.
+/// Flags that every run has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Flags<'a> {
+    pub(crate) run: &'a RunFlags,
+    pub(crate) inventory: &'a InventoryArgs,
+    pub(crate) connection: &'a ConnectionArgs,
+    pub(crate) escalation: &'a BecomeArgs,
+}
+
+/// The engine's options: flags above settings. Relative files are found from the base.
 pub(crate) fn engine_options(
-    run: &RunFlags,
-    limit: Option<&str>,
-    connection: &ConnectionArgs,
-    escalation: &BecomeArgs,
-    settings: &Settings,
-    passwords: Passwords,
-    base: &Path,
+    flags: Flags<'_>,
+    around: &Surroundings<'_>,
 ) -> Result<Options, CliError> {
+    let Flags { run, inventory, .. } = flags;
+    let settings = around.settings;
     if run.forks == Some(0) || settings.forks == Some(0) {
         return Err(CliError::options("the number of forks must be 1 or more"));
     }
     let (limit, extra_vars) = (
-        limit.map(|limit| read_limit(limit, base)).transpose()?,
-        read_extra_vars(&run.extra_vars, base)?,
+        inventory.limit.as_deref().map(|limit| read_limit(limit, around)).transpose()?,
+        read_extra_vars(&run.extra_vars, |path| around.place(path))?,
     );
     Ok(Options {
         check: run.check,
@@ -150,18 +157,14 @@ pub(crate) fn engine_options(
         force_handlers: settings.force_handlers,
         verbosity: run.verbose.max(settings.verbosity),
         gather_facts: settings.gathering,
-        defaults: defaults(connection, escalation, settings, passwords, base),
+        defaults: defaults(flags, around),
         ..Options::default()
     })
 }
 
-fn defaults(
-    connection: &ConnectionArgs,
-    escalation: &BecomeArgs,
-    settings: &Settings,
-    passwords: Passwords,
-    base: &Path,
-) -> Defaults {
+fn defaults(flags: Flags<'_>, around: &Surroundings<'_>) -> Defaults {
+    let Flags { connection, escalation, .. } = flags;
+    let Surroundings { settings, passwords, base, .. } = around;
     let of = |flag: &Option<String>, setting: &Option<String>| flag.clone().or(setting.clone());
     let common = of(&connection.ssh_common_args, &settings.ssh_common_args);
     let extra = of(&connection.ssh_extra_args, &settings.ssh_extra_args);
@@ -170,22 +173,40 @@ fn defaults(
         connection: of(&connection.connection, &settings.connection),
         remote_user: of(&connection.user, &settings.remote_user),
         private_key: private_key.or_else(|| settings.private_key.clone()),
-        password: passwords.connection,
+        password: passwords.connection.clone(),
         timeout: connection.timeout.or(settings.timeout),
         ssh_args: [common, extra].into_iter().flatten().collect::<Vec<_>>().join(" "),
         no_host_key_checking: !settings.host_key_checking,
         r#become: escalation.r#become || settings.r#become,
         become_user: of(&escalation.become_user, &settings.become_user),
         become_method: of(&escalation.become_method, &settings.become_method),
-        become_password: passwords.r#become,
+        become_password: passwords.r#become.clone(),
     }
 }
 
 /// `--limit @FILE` names hosts, one a line.
-fn read_limit(limit: &str, base: &Path) -> Result<String, CliError> {
+fn read_limit(limit: &str, around: &Surroundings<'_>) -> Result<String, CliError> {
     let Some(name) = limit.strip_prefix('@') else { return Ok(limit.to_owned()) };
-    let path = base.join(name);
+    let path = around.place(Path::new(name));
     let text = std::fs::read_to_string(&path)
         .map_err(|error| CliError::failed(format!("cannot read {}: {error}", path.display())))?;
     Ok(text.split_whitespace().collect::<Vec<_>>().join(","))
+}
+
+impl InventoryArgs {
+    /// Sources as given, or as the settings say, or the default. Relative ones are found from the base.
+    pub(crate) fn sources(&self, around: &Surroundings<'_>) -> Vec<String> {
+        if self.inventory.is_empty() {
+            let set = &around.settings.inventory;
+            return if set.is_empty() { around.default_inventory.to_vec() } else { set.clone() };
+        }
+        let place = |name: &String| {
+            if name.contains(',') {
+                name.clone()
+            } else {
+                around.place(Path::new(name)).to_string_lossy().into_owned()
+            }
+        };
+        self.inventory.iter().map(place).collect()
+    }
 }

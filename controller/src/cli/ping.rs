@@ -1,13 +1,9 @@
 //! `muster ping PATTERN`: whether hosts can be managed.
 
-use std::process::ExitCode;
-
 use clap::Args;
 
-use super::GlobalArgs;
-use super::adhoc::{AdHocArgs, Call, ad_hoc};
-use crate::error::CliError;
-use crate::settings::Environment;
+use super::adhoc::{AdHocArgs, Call};
+use crate::job::Job;
 
 /// `muster ping`.
 #[derive(Debug, Clone, Args)]
@@ -22,12 +18,10 @@ pub(crate) struct PingArgs {
     shared: AdHocArgs,
 }
 
-/// Pings hosts.
-pub(crate) async fn ping(
-    _global: &GlobalArgs,
-    args: PingArgs,
-    environment: &Environment,
-) -> Result<ExitCode, CliError> {
-    let call = Call { pattern: args.pattern, module: "ping".to_owned(), arguments: String::new() };
-    ad_hoc(&args.shared, &call, environment).await
+impl From<PingArgs> for Job {
+    fn from(args: PingArgs) -> Self {
+        let call =
+            Call { pattern: args.pattern, module: "ping".to_owned(), arguments: String::new() };
+        Self::AdHoc(Box::new(args.shared), call)
+    }
 }

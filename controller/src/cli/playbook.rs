@@ -6,14 +6,15 @@ use std::process::ExitCode;
 
 use clap::Args;
 use language::Memory;
-use report::Console;
+use report::{Console, Reporter};
 
 use super::GlobalArgs;
 use super::options::{
-    BecomeArgs, ConnectionArgs, InventoryArgs, Passwords, RunFlags, engine_options,
+    BecomeArgs, ConnectionArgs, Flags, InventoryArgs, Passwords, RunFlags, engine_options,
 };
 use crate::content::{self, Content, Wanted};
 use crate::error::CliError;
+use crate::job::{Job, Surroundings};
 use crate::listing::{What, listing};
 use crate::settings::{Environment, Settings};
 use crate::{runner, terminal};
@@ -32,7 +33,7 @@ Exit codes: 0 all well, 2 a host failed, 4 a host did not answer or the content 
 pub(crate) struct PlaybookArgs {
     /// The playbooks, applied in order
     #[arg(required = true, value_name = "PLAYBOOK")]
-    playbooks: Vec<PathBuf>,
+    pub(crate) playbooks: Vec<PathBuf>,
     /// Only tasks with one of these tags (commas between, or given again)
     #[arg(short, long, value_name = "TAGS")]
     tags: Vec<String>,
@@ -55,37 +56,27 @@ pub(crate) struct PlaybookArgs {
     #[arg(long)]
     syntax_check: bool,
     #[command(flatten)]
-    run: RunFlags,
+    pub(crate) run: RunFlags,
     #[command(flatten)]
-    inventory: InventoryArgs,
+    pub(crate) inventory: InventoryArgs,
     #[command(flatten)]
-    connection: ConnectionArgs,
+    pub(crate) connection: ConnectionArgs,
     #[command(flatten)]
-    escalation: BecomeArgs,
+    pub(crate) escalation: BecomeArgs,
 }
 
 /// Applies playbooks.
 pub(crate) async fn playbook(
-    _global: &GlobalArgs,
+    global: &GlobalArgs,
     args: PlaybookArgs,
     environment: &Environment,
 ) -> Result<ExitCode, CliError> {
-    let base = Path::new("");
-    let settings = Settings::resolve(environment, base)?;
-    let is_listing = args.is_listing();
-    let passwords = match is_listing {
-        true => Passwords::default(),
-        false => Passwords::ask(&args.connection, &args.escalation, &settings)?,
-    };
-    let content = args.load(&settings, passwords, base)?;
-    if is_listing {
-        return args.list(&content);
+    if !args.is_listing() {
+        return runner::run(global, Job::Playbook(Box::new(args)), environment).await;
     }
-    let mut options = terminal::report_options(content.options.verbosity, true);
-    options.display_skipped = settings.display_skipped;
-    options.display_ok = settings.display_ok;
-    let console = Console::new(Box::new(io::stdout()), Box::new(io::stderr()), options);
-    runner::play(content, Box::new(console)).await
+    let settings = Settings::resolve(environment, Path::new(""))?;
+    let content = args.load(Surroundings::here(&settings, Passwords::default()))?;
+    args.list(&content)
 }
 
 impl PlaybookArgs {
@@ -94,33 +85,37 @@ impl PlaybookArgs {
         self.inventory.list_hosts || self.list_tasks || self.list_tags || self.syntax_check
     }
 
-    /// Reads what the arguments name, relative to `base`.
-    pub(crate) fn load(
-        &self,
-        settings: &Settings,
-        passwords: Passwords,
-        base: &Path,
-    ) -> Result<Content, CliError> {
-        let mut options = engine_options(
-            &self.run,
-            self.inventory.limit.as_deref(),
-            &self.connection,
-            &self.escalation,
-            settings,
-            passwords,
-            base,
-        )?;
+    pub(crate) fn flags(&self) -> Flags<'_> {
+        Flags {
+            run: &self.run,
+            inventory: &self.inventory,
+            connection: &self.connection,
+            escalation: &self.escalation,
+        }
+    }
+
+    /// Reads what the arguments name.
+    pub(crate) fn load(&self, around: Surroundings<'_>) -> Result<Content, CliError> {
+        let mut options = engine_options(self.flags(), &around)?;
         options.tags = words(&self.tags);
         options.skip_tags = words(&self.skip_tags);
         options.start_at_task.clone_from(&self.start_at_task);
         options.force_handlers |= self.force_handlers;
         let wanted = Wanted {
-            playbooks: self.playbooks.iter().map(|path| base.join(path)).collect(),
+            playbooks: self.playbooks.iter().map(|path| around.place(path)).collect(),
             texts: Memory::default(),
-            inventory: self.inventory.sources(settings, base),
+            inventory: self.inventory.sources(&around),
             options,
         };
-        content::load(wanted, settings)
+        content::load(wanted, around.settings)
+    }
+
+    /// Shows a run as Ansible does.
+    pub(crate) fn reporter(&self, settings: &Settings) -> Box<dyn Reporter> {
+        let mut options = terminal::report_options(self.run.verbose.max(settings.verbosity), true);
+        options.display_skipped = settings.display_skipped;
+        options.display_ok = settings.display_ok;
+        Box::new(Console::new(Box::new(io::stdout()), Box::new(io::stderr()), options))
     }
 
     fn list(&self, content: &Content) -> Result<ExitCode, CliError> {
@@ -140,23 +135,6 @@ impl PlaybookArgs {
         };
         terminal::print(&text)?;
         Ok(ExitCode::SUCCESS)
-    }
-}
-
-impl InventoryArgs {
-    /// Sources as given, or as the settings say; relative ones are found from `base`.
-    pub(crate) fn sources(&self, settings: &Settings, base: &Path) -> Vec<String> {
-        if self.inventory.is_empty() {
-            return settings.inventory.clone();
-        }
-        let place = |name: &String| {
-            if name.contains(',') {
-                name.clone()
-            } else {
-                base.join(name).to_string_lossy().into_owned()
-            }
-        };
-        self.inventory.iter().map(place).collect()
     }
 }
 

@@ -1,13 +1,9 @@
 //! `muster run PATTERN -m MODULE -a ARGUMENTS`: Ansible's ad hoc command.
 
-use std::process::ExitCode;
-
 use clap::Args;
 
-use super::GlobalArgs;
-use super::adhoc::{AdHocArgs, Call, ad_hoc};
-use crate::error::CliError;
-use crate::settings::Environment;
+use super::adhoc::{AdHocArgs, Call};
+use crate::job::Job;
 
 /// `muster run`.
 #[derive(Debug, Clone, Args)]
@@ -43,12 +39,9 @@ pub(crate) struct RunArgs {
     shared: AdHocArgs,
 }
 
-/// Runs a module.
-pub(crate) async fn run(
-    _global: &GlobalArgs,
-    args: RunArgs,
-    environment: &Environment,
-) -> Result<ExitCode, CliError> {
-    let RunArgs { pattern, module, arguments, shared } = args;
-    ad_hoc(&shared, &Call { pattern, module, arguments }, environment).await
+impl From<RunArgs> for Job {
+    fn from(args: RunArgs) -> Self {
+        let RunArgs { pattern, module, arguments, shared } = args;
+        Self::AdHoc(Box::new(shared), Call { pattern, module, arguments })
+    }
 }

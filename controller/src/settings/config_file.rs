@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::Environment;
 use crate::error::CliError;
+use crate::job::place;
 
 /// A configuration file, read.
 #[derive(Debug)]
@@ -29,22 +30,9 @@ impl ConfigFile {
         environment: &Environment,
         base: &Path,
     ) -> Result<(Option<Self>, Option<String>), CliError> {
-        if let Some(named) = environment.get("ANSIBLE_CONFIG").filter(|name| !name.is_empty()) {
-            let path = base.join(named);
-            let path = if path.is_dir() { path.join("ansible.cfg") } else { path };
-            return Ok((Some(Self::read(&path)?), None));
-        }
-        let mut warning = None;
-        let here = base.join("ansible.cfg");
-        if here.is_file() {
-            if !is_world_writable(base) {
-                return Ok((Some(Self::read(&here)?), None));
-            }
-            warning = Some(format!(
-                "Muster is being run in a world writable directory ({}), ignoring it as an \
-                 ansible.cfg source",
-                std::path::absolute(base).unwrap_or_else(|_| base.to_owned()).display()
-            ));
+        let (found, warning) = Self::find_in_project(environment, base, Path::new(""))?;
+        if found.is_some() {
+            return Ok((found, warning));
         }
         let home = environment.get("HOME").map(|home| Path::new(home).join(".ansible.cfg"));
         for path in home.into_iter().chain([PathBuf::from("/etc/ansible/ansible.cfg")]) {
@@ -53,6 +41,35 @@ impl ConfigFile {
             }
         }
         Ok((None, warning))
+    }
+
+    /// The same, but for the files of a person and of this machine.
+    pub(crate) fn find_in_project(
+        environment: &Environment,
+        base: &Path,
+        root: &Path,
+    ) -> Result<(Option<Self>, Option<String>), CliError> {
+        if let Some(named) = environment.get("ANSIBLE_CONFIG").filter(|name| !name.is_empty()) {
+            let path = place(root, base, Path::new(named));
+            let path = if path.is_dir() { path.join("ansible.cfg") } else { path };
+            return Ok((Some(Self::read(&path)?), None));
+        }
+        let here = base.join("ansible.cfg");
+        if !here.is_file() {
+            return Ok((None, None));
+        }
+        if is_world_writable(base) {
+            let directory = std::path::absolute(base).unwrap_or_else(|_| base.to_owned());
+            return Ok((
+                None,
+                Some(format!(
+                    "Muster is being run in a world writable directory ({}), ignoring it as an \
+                     ansible.cfg source",
+                    directory.display()
+                )),
+            ));
+        }
+        Ok((Some(Self::read(&here)?), None))
     }
 
     fn read(path: &Path) -> Result<Self, CliError> {

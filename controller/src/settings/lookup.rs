@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use super::{ConfigFile, Environment};
 use crate::error::CliError;
+use crate::job::place;
 
 /// The names of a setting: variables of the environment (first ones first), then section and key of the file.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +20,7 @@ pub(crate) struct Lookup<'a> {
     environment: &'a Environment,
     config: Option<&'a ConfigFile>,
     base: &'a Path,
+    root: &'a Path,
 }
 
 struct Found<'a> {
@@ -34,8 +36,9 @@ impl<'a> Lookup<'a> {
         environment: &'a Environment,
         config: Option<&'a ConfigFile>,
         base: &'a Path,
+        root: &'a Path,
     ) -> Self {
-        Self { environment, config, base }
+        Self { environment, config, base, root }
     }
 
     fn find(&self, name: Name) -> Option<Found<'a>> {
@@ -116,7 +119,7 @@ impl<'a> Lookup<'a> {
         let home = self.environment.get("HOME");
         match (text.strip_prefix("~/"), home) {
             (Some(rest), Some(home)) => Path::new(home).join(rest),
-            _ => directory.join(text),
+            _ => place(self.root, directory, Path::new(text)),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `--extra-vars`: `key=value` words, a YAML or JSON mapping, or a file of variables behind an `@`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use yaml::{Diagnostic, NodeValue, Result, SourceFile};
 
@@ -8,16 +8,16 @@ use crate::source::read_document;
 use crate::value::{is_variable_name, vars_from_node};
 use crate::{Source, Vars, arguments};
 
-/// Reads one `--extra-vars`. Relative files are found from `base`. Warnings are added to `warnings`.
+/// Reads one `--extra-vars`; `place` says where a named file is. Warnings are added to `warnings`.
 pub fn extra_vars(
     text: &str,
     source: &dyn Source,
-    base: &Path,
+    place: &dyn Fn(&Path) -> PathBuf,
     warnings: &mut Vec<Diagnostic>,
 ) -> Result<Vars> {
     let text = text.trim();
     if let Some(name) = text.strip_prefix('@') {
-        let path = base.join(name);
+        let path = place(Path::new(name));
         let node = read_document(source, &path, warnings)?;
         if !matches!(node.value, NodeValue::Map(_) | NodeValue::Null) {
             let message = format!("a file of variables must hold a mapping, not {}", node.kind());
@@ -60,7 +60,7 @@ mod tests {
             ("/base/vars.yml", "a: [1, 2]\nb: '{{ x }}'\n"),
             ("/base/list.yml", "- 1\n"),
         ]);
-        extra_vars(text, &files, Path::new("/base"), &mut Vec::new())
+        extra_vars(text, &files, &|path| Path::new("/base").join(path), &mut Vec::new())
     }
 
     fn shown(text: &str) -> String {
