@@ -127,7 +127,7 @@ pub(crate) fn send(
     let (plain, from_url) = url::without_login(&request.url);
     request.url = plain;
     let login = settings.login.clone().or(from_url);
-    let tls = tls_config(probe, settings, &request.url)?;
+    let mut tls: Option<TlsConfig> = None;
     let origin = request.url.clone();
     let mut authorize = settings.force_basic_auth;
     for hop in 0..=MAX_REDIRECTS {
@@ -135,7 +135,11 @@ pub(crate) fn send(
         // A login is for the server that it was given for, not for where that one sends us.
         let login = login.as_ref().filter(|_| url::same_origin(&origin, &request.url));
         let sent = login.filter(|_| authorize);
-        let answer = exchange(probe, settings, &tls, &request, sent)?;
+        // Plain HTTP needs no certificates, and reading the system's takes a while.
+        if tls.is_none() && request.url.starts_with("https:") {
+            tls = Some(tls_config(probe, settings)?);
+        }
+        let answer = exchange(probe, settings, tls.as_ref(), &request, sent)?;
         let status = answer.status().as_u16();
         if status == 401 && login.is_some() && !authorize && asks_for_basic(answer.headers()) {
             authorize = true;
@@ -164,7 +168,7 @@ pub(crate) fn send(
 fn exchange(
     probe: &dyn Probe,
     settings: &Settings,
-    tls: &TlsConfig,
+    tls: Option<&TlsConfig>,
     request: &Request,
     login: Option<&Login>,
 ) -> Result<ureq::http::Response<ureq::Body>, HttpError> {
@@ -173,7 +177,7 @@ fn exchange(
         .max_redirects(0)
         .max_redirects_will_error(false)
         .allow_non_standard_methods(true)
-        .tls_config(tls.clone())
+        .tls_config(tls.cloned().unwrap_or_else(|| TlsConfig::builder().build()))
         .proxy(if settings.use_proxy { proxy(probe, &request.url)? } else { None })
         .user_agent(settings.user_agent.as_str())
         .accept("")
@@ -276,15 +280,15 @@ fn proxy(probe: &dyn Probe, url: &str) -> Result<Option<ureq::Proxy>, HttpError>
     builder.build().map(Some).map_err(invalid)
 }
 
-/// TLS for a URL; nothing is read from disk for plain HTTP, which may redirect to HTTPS all the same.
-fn tls_config(probe: &dyn Probe, settings: &Settings, url: &str) -> Result<TlsConfig, HttpError> {
+/// TLS as the settings say.
+fn tls_config(probe: &dyn Probe, settings: &Settings) -> Result<TlsConfig, HttpError> {
     let roots = match &settings.ca_path {
         Some(path) => RootCerts::Specific(Arc::new(certificates(probe, path)?)),
         None if !settings.validate_certs => RootCerts::Specific(Arc::default()),
         None => native_roots(),
     };
     let client = match &settings.client_cert {
-        Some(path) if url.starts_with("https:") => {
+        Some(path) => {
             let key = settings.client_key.as_deref().unwrap_or(path);
             Some(ClientCert::new_with_certs(&certificates(probe, path)?, private_key(probe, key)?))
         }
