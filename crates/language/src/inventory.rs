@@ -1,11 +1,19 @@
 //! Hosts and groups: what inventory sources say, merged in order, with the variable files that belong to them.
+//!
+//! Sources come through [`Source`](crate::Source) and [`Programs`]; nothing here opens a file or runs a program.
 
 mod ini;
 mod literal;
+mod precedence;
+mod program;
 mod ranges;
 mod sources;
 mod tree;
 mod vars_files;
+mod view;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -16,10 +24,10 @@ use jinja::Value;
 use model::HostName;
 use yaml::Diagnostic;
 
-pub use sources::Programs;
+pub use program::Programs;
 
 use crate::pattern;
-use crate::{Layer, Level, Vars};
+use crate::{Layer, Vars};
 use vars_files::VarsDirectory;
 
 /// A host.
@@ -30,6 +38,8 @@ pub struct Host {
     /// Variables beside its name in the sources.
     vars: Vars,
     groups: IndexSet<Arc<str>>,
+    /// The source that named it first.
+    source: Option<Arc<Path>>,
 }
 
 /// A group.
@@ -41,13 +51,14 @@ pub struct Group {
     hosts: IndexSet<HostName>,
     children: IndexSet<Arc<str>>,
     parents: IndexSet<Arc<str>>,
+    /// `ansible_group_priority`: among groups of one depth, the greater wins.
     priority: i64,
 }
 
 /// The hosts that patterns chose.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
-    /// In the order of the inventory.
+    /// In the order of the patterns; those of a group in the order of the inventory.
     pub hosts: Vec<HostName>,
     /// Patterns that matched nothing, for people.
     pub warnings: Vec<String>,
@@ -58,8 +69,10 @@ pub struct Selection {
 pub struct Inventory {
     hosts: IndexMap<HostName, Host>,
     groups: IndexMap<Arc<str>, Group>,
-    /// `localhost`, when no source names it.
-    implicit: Host,
+    /// `localhost` and its addresses, for when no source names them.
+    implicit: [Host; 3],
+    /// The source that is being read.
+    source: Option<Arc<Path>>,
     directory: Option<PathBuf>,
     vars_directories: Vec<VarsDirectory>,
     group_layers: HashMap<Arc<str>, Arc<Layer>>,
@@ -68,12 +81,21 @@ pub struct Inventory {
     pub warnings: Vec<String>,
 }
 
+const LOCAL_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+
 impl Default for Inventory {
     fn default() -> Self {
+        let implicit = LOCAL_NAMES.map(|name| Host {
+            name: HostName::from(name),
+            vars: Vars::from([(Arc::from("ansible_connection"), Value::from("local"))]),
+            groups: IndexSet::new(),
+            source: None,
+        });
         let mut inventory = Self {
             hosts: IndexMap::new(),
             groups: IndexMap::new(),
-            implicit: implicit_localhost(),
+            implicit,
+            source: None,
             directory: None,
             vars_directories: Vec::new(),
             group_layers: HashMap::new(),
@@ -82,20 +104,21 @@ impl Default for Inventory {
         };
         inventory.group("all");
         inventory.group("ungrouped");
-        inventory.adopt("all", "ungrouped");
+        inventory.connect("all", "ungrouped");
         inventory
     }
 }
 
-fn implicit_localhost() -> Host {
-    let vars = Vars::from([(Arc::from("ansible_connection"), Value::from("local"))]);
-    Host { name: HostName::from("localhost"), vars, groups: IndexSet::new() }
-}
-
 impl Inventory {
-    /// A host; `localhost`, `127.0.0.1` and `::1` exist in every inventory.
+    /// A host. `localhost`, `127.0.0.1` and `::1` exist in every inventory: where a source names one of them, that is
+    /// it, else they are this machine.
     pub fn host(&self, name: &str) -> Option<&Host> {
-        self.hosts.get(&HostName::from(name)).or_else(|| is_local(name).then_some(&self.implicit))
+        if let Some(host) = self.hosts.get(&HostName::from(name)) {
+            return Some(host);
+        }
+        let implicit = self.implicit.iter().find(|host| host.name.as_str() == name)?;
+        let named = LOCAL_NAMES.iter().find_map(|local| self.hosts.get(&HostName::from(*local)));
+        Some(named.unwrap_or(implicit))
     }
 
     /// All hosts that sources name, in their order.
@@ -108,31 +131,24 @@ impl Inventory {
         self.groups.values()
     }
 
-    /// The hosts of a group and its children, in the order of the inventory.
-    pub fn hosts_of(&self, group: &str) -> Vec<HostName> {
-        if group == "all" {
-            return self.hosts.keys().cloned().collect();
-        }
-        let mut members = IndexSet::new();
-        let mut waiting = vec![group];
-        let mut seen = IndexSet::new();
-        while let Some(name) = waiting.pop() {
-            if let Some(group) = self.groups.get(name)
-                && seen.insert(name)
-            {
-                members.extend(group.hosts.iter());
-                waiting.extend(group.children.iter().map(|child| &**child));
-            }
-        }
-        self.hosts.keys().filter(|host| members.contains(host)).cloned().collect()
+    /// A group.
+    pub fn group_named(&self, name: &str) -> Option<&Group> {
+        self.groups.get(name)
     }
 
-    /// The groups of a host, ancestors included and `all` left out, by name.
-    pub fn group_names(&self, host: &HostName) -> Vec<Arc<str>> {
-        let mut names: Vec<Arc<str>> =
-            self.ancestry(host).into_iter().filter(|name| &**name != "all").collect();
-        names.sort_unstable();
-        names
+    /// The hosts of a group, then those of its children, then those of theirs.
+    pub fn hosts_of(&self, group: &str) -> Vec<HostName> {
+        let Some(root) = self.groups.get(group) else { return Vec::new() };
+        let mut seen = IndexSet::from([&*root.name]);
+        let mut next = 0;
+        let mut members: IndexSet<&HostName> = IndexSet::new();
+        while let Some(name) = seen.get_index(next).copied() {
+            let group = &self.groups[name];
+            members.extend(&group.hosts);
+            seen.extend(group.children.iter().map(|child| &**child));
+            next += 1;
+        }
+        members.into_iter().cloned().collect()
     }
 
     /// The directory of the last source: `inventory_dir`.
@@ -140,71 +156,9 @@ impl Inventory {
         self.directory.as_deref()
     }
 
-    /// The variables of a host from inventory sources, group_vars and host_vars: highest precedence first.
-    pub fn layers(&self, host: &HostName) -> Vec<Arc<Layer>> {
-        let groups = self.by_precedence(host);
-        let mut layers: Vec<Arc<Layer>> = Vec::new();
-        let own =
-            self.hosts.get(host).or_else(|| is_local(host.as_str()).then_some(&self.implicit));
-        for directory in self.directories() {
-            layers.extend(directory.host(host));
-        }
-        if let Some(own) = own.filter(|own| !own.vars.is_empty()) {
-            layers.push(Arc::new(Layer::new(
-                Level::InventoryHost,
-                format!("inventory, host {host}"),
-                own.vars.clone(),
-            )));
-        }
-        let (all, others): (Vec<_>, Vec<_>) =
-            groups.into_iter().rev().partition(|group| &**group == "all");
-        for directory in self.directories() {
-            layers.extend(others.iter().filter_map(|group| directory.group(group)));
-        }
-        for directory in self.directories() {
-            layers.extend(all.iter().filter_map(|group| directory.group(group)));
-        }
-        layers.extend(
-            others.iter().chain(&all).filter_map(|group| self.group_layers.get(group).cloned()),
-        );
-        layers
-    }
-
-    /// Variable directories, highest precedence first: those of playbooks before those of inventories, later before earlier.
-    fn directories(&self) -> impl Iterator<Item = &VarsDirectory> {
-        let of = |playbook: bool| {
-            self.vars_directories.iter().rev().filter(move |one| one.playbook == playbook)
-        };
-        of(true).chain(of(false))
-    }
-
-    /// The groups of a host from `all` to the most specific: by depth, `ansible_group_priority`, name.
-    fn by_precedence(&self, host: &HostName) -> Vec<Arc<str>> {
-        let mut groups: Vec<Arc<str>> = self.ancestry(host).into_iter().collect();
-        groups.sort_by_cached_key(|name| {
-            let priority = self.groups.get(name).map_or(1, |group| group.priority);
-            (self.depths.get(name).copied().unwrap_or(0), priority, name.clone())
-        });
-        groups
-    }
-
-    /// A host's groups with all their ancestors.
-    fn ancestry(&self, host: &HostName) -> IndexSet<Arc<str>> {
-        let mut found: IndexSet<Arc<str>> = IndexSet::new();
-        let Some(own) = self.hosts.get(host) else {
-            found.insert("all".into());
-            return found;
-        };
-        let mut waiting: Vec<Arc<str>> = own.groups.iter().cloned().collect();
-        while let Some(name) = waiting.pop() {
-            if let Some(group) = self.groups.get(&name)
-                && found.insert(name)
-            {
-                waiting.extend(group.parents.iter().cloned());
-            }
-        }
-        found.insert("all".into());
-        found
+    /// The source that named a host first: `inventory_file`.
+    pub fn source_of(&self, host: &HostName) -> Option<&Path> {
+        self.hosts.get(host)?.source.as_deref()
     }
 
     /// The hosts that patterns and `--limit` choose. A pattern that matches nothing is a warning, an empty choice is not an error.
@@ -228,7 +182,8 @@ impl Inventory {
         for group in groups.iter().filter(|group| !group.is_empty()) {
             self.put(name, group);
         }
-        self.settle()
+        self.settle_host(name);
+        self.settle_groups()
     }
 
     /// `group_by`: puts a host into a group, and that group into others.
@@ -239,111 +194,138 @@ impl Inventory {
         parents: &[String],
     ) -> Result<(), Diagnostic> {
         check_name("group", group)?;
-        self.ensure_host(host);
         self.put(host, group);
         for parent in parents.iter().filter(|parent| **parent != group) {
-            self.adopt(parent, group);
+            self.adopt(parent, group)?;
         }
-        self.settle()
+        self.settle_host(host);
+        self.settle_groups()
     }
 
     fn group(&mut self, name: &str) -> &mut Group {
-        self.groups.entry(name.into()).or_insert_with(|| Group {
-            name: name.into(),
-            vars: Vars::new(),
-            hosts: IndexSet::new(),
-            children: IndexSet::new(),
-            parents: IndexSet::new(),
-            priority: 1,
-        })
+        if !self.groups.contains_key(name) {
+            let group = Group {
+                name: name.into(),
+                vars: Vars::new(),
+                hosts: IndexSet::new(),
+                children: IndexSet::new(),
+                parents: IndexSet::new(),
+                priority: 1,
+            };
+            self.groups.insert(name.into(), group);
+        }
+        &mut self.groups[name]
     }
 
     fn ensure_host(&mut self, name: &HostName) -> &mut Host {
+        let source = &self.source;
         self.hosts.entry(name.clone()).or_insert_with(|| Host {
             name: name.clone(),
             vars: Vars::new(),
             groups: IndexSet::new(),
+            source: source.clone(),
         })
     }
 
     fn put(&mut self, host: &HostName, group: &str) {
-        self.group(group).hosts.insert(host.clone());
-        let name = self.groups[group].name.clone();
+        let group = self.group(group);
+        group.hosts.insert(host.clone());
+        let name = group.name.clone();
         self.ensure_host(host).groups.insert(name);
     }
 
-    fn adopt(&mut self, parent: &str, child: &str) {
-        self.group(child);
-        self.group(parent);
-        let (parent_name, child_name) =
-            (self.groups[parent].name.clone(), self.groups[child].name.clone());
-        self.groups[parent].children.insert(child_name);
-        self.groups[child].parents.insert(parent_name);
+    /// Puts hosts with a port and variables into a group. The port is for hosts that no source has named before.
+    fn put_all(&mut self, group: &str, named: ini::Named, vars: &Vars) {
+        for name in named.hosts {
+            let name = HostName::new(name);
+            let port = named.port.filter(|_| !self.hosts.contains_key(&name));
+            self.put(&name, group);
+            let known = &mut self.hosts[&name].vars;
+            known.extend(port.map(|port| ("ansible_port".into(), i64::from(port).into())));
+            known.extend(vars.clone());
+        }
     }
 
-    /// Brings everything derived up to date: who is ungrouped, depths, layers. Group cycles are found here.
-    fn settle(&mut self) -> Result<(), Diagnostic> {
-        self.depths.clear();
-        for name in self.groups.keys().cloned().collect::<Vec<_>>() {
-            let depth = self.depth(&name, &mut Vec::new())?;
-            self.depths.insert(name, depth);
+    /// Makes a group the child of another; refused when that closes a circle.
+    fn adopt(&mut self, parent: &str, child: &str) -> Result<(), Diagnostic> {
+        if parent == child {
+            return Err(Diagnostic::error(format!("group `{child}` cannot be its own child")));
         }
-        let grouped =
-            |host: &Host| host.groups.iter().any(|group| !matches!(&**group, "all" | "ungrouped"));
-        let (bare, others): (Vec<HostName>, Vec<HostName>) = {
-            let (bare, others): (Vec<&Host>, Vec<&Host>) =
-                self.hosts.values().partition(|host| !grouped(host));
-            (
-                bare.iter().map(|host| host.name.clone()).collect(),
-                others.iter().map(|host| host.name.clone()).collect(),
-            )
-        };
-        for host in bare {
-            self.put(&host, "ungrouped");
+        if self.group_ancestry([parent]).contains(child) {
+            return Err(Diagnostic::error(format!(
+                "adding group `{child}` as child to `{parent}` creates a recursive dependency loop"
+            )));
         }
-        for host in others {
-            self.hosts[&host].groups.shift_remove("ungrouped");
-            self.groups["ungrouped"].hosts.shift_remove(&host);
-        }
-        self.group_layers = self
-            .groups
-            .values()
-            .filter(|group| !group.vars.is_empty())
-            .map(|group| {
-                let level = if &*group.name == "all" {
-                    Level::InventoryGroupAll
-                } else {
-                    Level::InventoryGroup
-                };
-                let source = format!("inventory, group {}", group.name);
-                (group.name.clone(), Arc::new(Layer::new(level, source, group.vars.clone())))
-            })
-            .collect();
+        self.connect(parent, child);
         Ok(())
     }
 
-    fn depth(&self, name: &Arc<str>, path: &mut Vec<Arc<str>>) -> Result<usize, Diagnostic> {
-        if let Some(depth) = self.depths.get(name) {
-            return Ok(*depth);
-        }
-        path.push(name.clone());
-        if let Some(start) = path[..path.len() - 1].iter().position(|other| other == name) {
-            return Err(Diagnostic::error(format!(
-                "groups contain each other: {}",
-                path[start..].join(" -> ")
-            )));
-        }
-        let mut deepest = 0;
-        for parent in self.groups.get(name).into_iter().flat_map(|group| &group.parents) {
-            deepest = deepest.max(1 + self.depth(parent, path)?);
-        }
-        path.pop();
-        Ok(deepest)
+    fn connect(&mut self, parent: &str, child: &str) {
+        let child_name = self.group(child).name.clone();
+        let parent = self.group(parent);
+        parent.children.insert(child_name);
+        let parent_name = parent.name.clone();
+        self.groups[child].parents.insert(parent_name);
     }
-}
 
-fn is_local(name: &str) -> bool {
-    matches!(name, "localhost" | "127.0.0.1" | "::1")
+    /// Sets a variable of a group; `ansible_group_priority` is the group's own.
+    fn set_group_var(&mut self, group: &str, name: &str, value: Value) -> Result<(), Diagnostic> {
+        let group = self.group(group);
+        if name != "ansible_group_priority" {
+            group.vars.insert(name.into(), value);
+            return Ok(());
+        }
+        let number = value.as_i64().or_else(|| value.as_str()?.trim().parse().ok());
+        group.priority = number.ok_or_else(|| {
+            Diagnostic::error(format!(
+                "ansible_group_priority must be a whole number, not {}",
+                value.repr()
+            ))
+        })?;
+        Ok(())
+    }
+
+    /// Variables whose names no template can use are kept, as Ansible keeps them; a person should know.
+    fn check_var_name(&mut self, name: &str, place: &yaml::Span) {
+        if !crate::is_variable_name(name) {
+            let warning =
+                Diagnostic::warning(format!("inventory variable `{name}` has an invalid name"))
+                    .at(place)
+                    .hint(
+                        "names have letters, digits and underscores, and do not begin with a digit",
+                    );
+            self.warnings.push(warning.render(yaml::Style::Plain));
+        }
+    }
+
+    /// Brings what is derived of all hosts and groups up to date.
+    fn settle(&mut self) -> Result<(), Diagnostic> {
+        for host in self.hosts.keys().cloned().collect::<Vec<_>>() {
+            self.settle_host(&host);
+        }
+        self.settle_groups()
+    }
+
+    /// A host is in `ungrouped` exactly when it is in no other group but `all`.
+    fn settle_host(&mut self, name: &HostName) {
+        let Some(host) = self.hosts.get_mut(name) else { return };
+        if host.groups.iter().all(|group| matches!(&**group, "all" | "ungrouped")) {
+            self.put(name, "ungrouped");
+        } else if host.groups.shift_remove("ungrouped") {
+            self.groups["ungrouped"].hosts.shift_remove(name);
+        }
+    }
+
+    fn settle_groups(&mut self) -> Result<(), Diagnostic> {
+        let orphans = self.groups.values().filter(|group| group.parents.is_empty());
+        let orphans = orphans.map(|group| group.name.clone()).collect::<Vec<_>>();
+        for orphan in orphans.iter().filter(|name| &***name != "all") {
+            self.connect("all", orphan);
+        }
+        self.settle_depths();
+        self.settle_layers();
+        self.check_vars_files()
+    }
 }
 
 /// Names become parts of messages and keys, never of paths; still, what nobody can have meant is refused.

@@ -1,5 +1,7 @@
 //! Host patterns: `all`, `web*`, `~regex`, `a:b`, `a,b`, `!x`, `&x`, `group[0]`, `group[1:3]`.
 
+use std::net::Ipv6Addr;
+
 use fancy_regex::Regex;
 use indexmap::IndexSet;
 use model::HostName;
@@ -7,88 +9,80 @@ use yaml::Diagnostic;
 
 use crate::inventory::{Inventory, Selection};
 
-/// The hosts that patterns choose, less those that `limit` leaves out.
+/// The hosts that patterns choose, less those that `limit` leaves out. No pattern chooses no host.
 pub(crate) fn select(
     inventory: &Inventory,
     patterns: &[String],
     limit: Option<&str>,
 ) -> Result<Selection, Diagnostic> {
     let mut warnings = Vec::new();
-    let mut chosen = evaluate(inventory, &split(patterns), &mut warnings)?;
+    let mut chosen = evaluate(inventory, patterns, &mut warnings)?;
     if let Some(limit) = limit {
-        let limits = split(&[limit.to_owned()]);
-        let allowed = evaluate(inventory, &limits, &mut warnings)?;
+        let allowed = evaluate(inventory, &[limit.to_owned()], &mut warnings)?;
         chosen.retain(|host| allowed.contains(host));
     }
     Ok(Selection { hosts: chosen.into_iter().collect(), warnings })
 }
 
-/// The single patterns of a text: separated by commas, or by colons that stand in no bracket and no IPv6 address.
-fn split(patterns: &[String]) -> Vec<String> {
-    let mut parts = Vec::new();
-    for pattern in patterns {
-        for part in pattern.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-            if part.starts_with('~') || is_address(part) {
-                parts.push(part.to_owned());
-            } else {
-                parts.extend(split_colons(part));
-            }
-        }
+/// The single patterns of a text. With commas, only they separate; else colons and spaces outside brackets do.
+fn split(pattern: &str) -> Vec<String> {
+    let pattern = pattern.trim();
+    if pattern.contains(',') {
+        let parts = pattern.split(',').map(str::trim).filter(|part| !part.is_empty());
+        return parts.map(ToOwned::to_owned).collect();
     }
-    parts
-}
-
-fn is_address(part: &str) -> bool {
-    part.trim_start_matches(['!', '&']).parse::<std::net::Ipv6Addr>().is_ok()
-}
-
-fn split_colons(text: &str) -> Vec<String> {
+    if is_address(pattern.trim_start_matches(['!', '&'])) {
+        return vec![pattern.to_owned()];
+    }
     let mut parts = vec![String::new()];
-    let mut depth = 0;
-    for letter in text.chars() {
+    let mut in_brackets = false;
+    for letter in pattern.chars() {
         match letter {
-            '[' => depth += 1,
-            ']' => depth -= 1,
-            ':' if depth == 0 => {
+            '[' => in_brackets = true,
+            ']' => in_brackets = false,
+            separator if !in_brackets && (separator == ':' || separator.is_whitespace()) => {
                 parts.push(String::new());
                 continue;
             }
             _ => {}
         }
-        parts.last_mut().expect("never empty").push(letter);
+        if let Some(last) = parts.last_mut() {
+            last.push(letter);
+        }
     }
     parts.retain(|part| !part.is_empty());
     parts
 }
 
+/// An IPv6 address, or a host with its port: the colons in them separate nothing.
+fn is_address(text: &str) -> bool {
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse::<Ipv6Addr>().is_ok()
+        || text.split_once(':').is_some_and(|(_, port)| !port.is_empty() && is_port(port))
+}
+
 /// Unions first, then intersections, then exclusions, wherever they stand.
 fn evaluate(
     inventory: &Inventory,
-    parts: &[String],
+    patterns: &[String],
     warnings: &mut Vec<String>,
 ) -> Result<IndexSet<HostName>, Diagnostic> {
-    let kind = |wanted: Option<char>| {
-        parts.iter().filter(move |part| {
-            part.chars().next().filter(|first| matches!(first, '&' | '!')) == wanted
-        })
-    };
+    let parts: Vec<String> = patterns.iter().flat_map(|pattern| split(pattern)).collect();
+    let (others, plain): (Vec<&String>, Vec<&String>) =
+        parts.iter().partition(|part| part.starts_with(['&', '!']));
     let mut chosen: IndexSet<HostName> = IndexSet::new();
-    let mut plain = kind(None).peekable();
-    if plain.peek().is_none() && !parts.is_empty() {
-        chosen.extend(matching(inventory, "all", warnings)?);
+    if plain.is_empty() && !others.is_empty() {
+        chosen.extend(inventory.hosts_of("all"));
     }
     for part in plain {
         chosen.extend(matching(inventory, part, warnings)?);
     }
-    for part in kind(Some('&')) {
-        let others: IndexSet<HostName> =
-            matching(inventory, &part[1..], warnings)?.into_iter().collect();
-        chosen.retain(|host| others.contains(host));
-    }
-    for part in kind(Some('!')) {
-        let others: IndexSet<HostName> =
-            matching(inventory, &part[1..], warnings)?.into_iter().collect();
-        chosen.retain(|host| !others.contains(host));
+    for sign in ['&', '!'] {
+        for part in others.iter().filter_map(|part| part.strip_prefix(sign)) {
+            let named: IndexSet<HostName> =
+                matching(inventory, part, warnings)?.into_iter().collect();
+            chosen.retain(|host| named.contains(host) == (sign == '&'));
+        }
     }
     Ok(chosen)
 }
@@ -98,69 +92,84 @@ fn matching(
     part: &str,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<HostName>, Diagnostic> {
-    let (name, subscript) = split_subscript(part);
-    let matcher = Matcher::new(name)?;
+    let (name, subscript) = split_subscript(part, warnings);
     let mut hosts: IndexSet<HostName> = IndexSet::new();
-    let mut found = false;
-    for group in inventory.groups().filter(|group| matcher.matches(&group.name)) {
-        found = true;
-        hosts.extend(inventory.hosts_of(&group.name));
+    let mut is_known = false;
+    if let Some(regex) = regex(name)? {
+        let matches = |name: &str| regex.is_match(name).unwrap_or(false);
+        for group in inventory.groups().filter(|group| matches(&group.name)) {
+            is_known = true;
+            hosts.extend(inventory.hosts_of(&group.name));
+        }
+        let by_name = inventory.hosts().filter(|host| matches(host.name.as_str()));
+        hosts.extend(by_name.map(|host| host.name.clone()));
+    } else if inventory.group_named(name).is_some() {
+        is_known = true;
+        hosts.extend(inventory.hosts_of(name));
+    } else if let Some(host) = inventory.host(name) {
+        hosts.insert(host.name.clone());
     }
-    let by_name = inventory.hosts().filter(|host| matcher.matches(host.name.as_str()));
-    hosts.extend(by_name.map(|host| host.name.clone()));
-    if hosts.is_empty()
-        && let Some(local) = inventory.host(name)
-    {
-        hosts.insert(local.name.clone());
-    }
-    if hosts.is_empty() && !found {
-        warnings.push(format!("Could not match supplied host pattern, ignoring: {part}"));
+    if hosts.is_empty() && !is_known {
+        warnings.push(format!("Could not match supplied host pattern, ignoring: {name}"));
     }
     let hosts: Vec<HostName> = hosts.into_iter().collect();
     Ok(match subscript {
         None => hosts,
-        Some(subscript) => subscript.of(hosts),
+        Some(Subscript::One(index)) => {
+            let index = if index < 0 { index + hosts.len() as i64 } else { index };
+            hosts
+                .into_iter()
+                .enumerate()
+                .filter(|(at, _)| *at as i64 == index)
+                .map(|(_, it)| it)
+                .collect()
+        }
+        Some(Subscript::Slice(first, last)) => {
+            let count =
+                last.map_or(usize::MAX, |last| last.saturating_add(1).saturating_sub(first));
+            hosts.into_iter().skip(first).take(count).collect()
+        }
     })
 }
 
-enum Matcher {
-    Exact(String),
-    Pattern(Regex),
+/// The regular expression of a pattern that is not simply a name.
+fn regex(pattern: &str) -> Result<Option<Regex>, Diagnostic> {
+    let source = match pattern.strip_prefix('~') {
+        Some("") => return Err(Diagnostic::error("host pattern `~` lacks its regular expression")),
+        Some(source) => format!("^(?:{source})"),
+        None if pattern.contains(['*', '?', '[']) => glob(pattern),
+        None => return Ok(None),
+    };
+    let wrong = |error| {
+        Diagnostic::error(format!("host pattern `{pattern}` is not a regular expression: {error}"))
+    };
+    Regex::new(&source).map(Some).map_err(wrong)
 }
 
-impl Matcher {
-    fn new(text: &str) -> Result<Self, Diagnostic> {
-        let regex = |source: &str| {
-            Regex::new(source)
-                .map(Self::Pattern)
-                .map_err(|error| Diagnostic::error(format!("host pattern {text}: {error}")))
-        };
-        if let Some(source) = text.strip_prefix('~') {
-            return regex(&format!("^(?:{source})"));
-        }
-        if text.contains(['*', '?', '[']) {
-            return regex(&glob(text));
-        }
-        Ok(Self::Exact(text.to_owned()))
-    }
-
-    fn matches(&self, name: &str) -> bool {
-        match self {
-            Self::Exact(text) => text == name,
-            Self::Pattern(regex) => regex.is_match(name).unwrap_or(false),
-        }
-    }
-}
-
-fn glob(text: &str) -> String {
+/// Shell wildcards as a regular expression: `*`, `?`, `[abc]`, `[!abc]`. A bracket that is not closed is a letter.
+fn glob(pattern: &str) -> String {
     let mut source = String::from("^");
-    for letter in text.chars() {
-        match letter {
-            '*' => source.push_str(".*"),
-            '?' => source.push('.'),
-            '[' | ']' | '-' => source.push(letter),
-            '!' => source.push('^'),
-            other => source.push_str(&fancy_regex::escape(&other.to_string())),
+    let mut rest = pattern;
+    while let Some(letter) = rest.chars().next() {
+        rest = &rest[letter.len_utf8()..];
+        let class = rest.find(']').filter(|end| letter == '[' && *end > 0);
+        match (letter, class) {
+            (_, Some(end)) => {
+                let (inner, negated) = match rest[..end].strip_prefix('!') {
+                    Some(inner) => (inner, "^"),
+                    None => (&rest[..end], ""),
+                };
+                let inner = inner.replace('\\', "\\\\").replace(['[', '&', '^', '~'], "");
+                if inner.is_empty() {
+                    source.push_str("(?!)");
+                } else {
+                    source.extend(["[", negated, &inner, "]"]);
+                }
+                rest = &rest[end + 1..];
+            }
+            ('*', _) => source.push_str(".*"),
+            ('?', _) => source.push('.'),
+            _ => source.push_str(&fancy_regex::escape(&letter.to_string())),
         }
     }
     source.push('$');
@@ -168,47 +177,31 @@ fn glob(text: &str) -> String {
 }
 
 enum Subscript {
+    /// Negative: from the end.
     One(i64),
-    Slice(i64, Option<i64>),
-}
-
-impl Subscript {
-    fn of(&self, hosts: Vec<HostName>) -> Vec<HostName> {
-        let count = hosts.len() as i64;
-        let position = |index: i64| if index < 0 { index + count } else { index };
-        let (first, last) = match self {
-            Self::One(index) => (position(*index), position(*index)),
-            Self::Slice(first, last) => (position(*first).max(0), last.map_or(count - 1, position)),
-        };
-        let wanted = |index: usize| (first..=last).contains(&(index as i64));
-        hosts
-            .into_iter()
-            .enumerate()
-            .filter(|(index, _)| wanted(*index))
-            .map(|(_, host)| host)
-            .collect()
-    }
+    /// Both ends are in it.
+    Slice(usize, Option<usize>),
 }
 
 /// `group[0]`, `group[-1]`, `group[1:3]`, `group[2:]`; other brackets belong to a glob.
-fn split_subscript(part: &str) -> (&str, Option<Subscript>) {
-    let Some((name, inner)) = part.strip_suffix(']').and_then(|rest| rest.rsplit_once('[')) else {
+fn split_subscript<'p>(part: &'p str, warnings: &mut Vec<String>) -> (&'p str, Option<Subscript>) {
+    let split = part.strip_suffix(']').and_then(|rest| rest.rsplit_once('['));
+    let Some((name, inner)) = split.filter(|(name, _)| !name.is_empty() && !part.starts_with('~'))
+    else {
         return (part, None);
     };
-    if part.starts_with('~') || name.is_empty() {
+    if let Ok(index) = inner.parse() {
+        return (name, Some(Subscript::One(index)));
+    }
+    let Some((first, last)) = inner.split_once([':', '-']) else { return (part, None) };
+    let Ok(first) = first.parse() else { return (part, None) };
+    let Some(last) = (if last.is_empty() { Some(None) } else { last.parse().ok().map(Some) })
+    else {
         return (part, None);
-    }
-    let number = |text: &str| text.parse::<i64>().ok();
-    let subscript = match inner.split_once(':') {
-        Some((first, last)) => {
-            let first = if first.is_empty() { Some(0) } else { number(first) };
-            let end = if last.is_empty() { Some(None) } else { number(last).map(Some) };
-            first.zip(end).map(|(first, last)| Subscript::Slice(first, last))
-        }
-        None => number(inner).map(Subscript::One),
     };
-    match subscript {
-        Some(subscript) => (name, Some(subscript)),
-        None => (part, None),
+    if inner.contains('-') {
+        let warning = "Use [x:y] inclusive subscripts instead of [x-y] which has been removed";
+        warnings.push(warning.to_owned());
     }
+    (name, Some(Subscript::Slice(first, last)))
 }

@@ -11,9 +11,9 @@ use jinja::{Value, Variables};
 pub enum Level {
     RoleDefaults,
     InventoryGroupAll,
+    InventoryGroup,
     InventoryGroupVarsAll,
     PlaybookGroupVarsAll,
-    InventoryGroup,
     InventoryGroupVars,
     PlaybookGroupVars,
     InventoryHost,

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use jinja::Value;
-use model::HostName;
 use yaml::{Diagnostic, SourceFile, Span};
 
 use super::{Inventory, literal, ranges};
@@ -17,7 +17,11 @@ enum Section {
 
 /// Reads a file into the inventory.
 pub(super) fn read(inventory: &mut Inventory, file: &Arc<SourceFile>) -> Result<(), Diagnostic> {
-    let mut section = Section::Hosts("ungrouped".to_owned());
+    let mut reader = Reader {
+        inventory,
+        section: Section::Hosts("ungrouped".to_owned()),
+        pending: Pending::default(),
+    };
     let mut offset = 0;
     for line in file.text.split_inclusive('\n') {
         let start = offset;
@@ -27,43 +31,152 @@ pub(super) fn read(inventory: &mut Inventory, file: &Arc<SourceFile>) -> Result<
             continue;
         }
         let begin = start + line.len() - line.trim_start().len();
-        let span = file.span(begin, begin + text.len());
-        if text.starts_with('[') && !is_host_range(text) {
-            section = header(text, &span)?;
-            let (Section::Hosts(group) | Section::Children(group) | Section::Vars(group)) =
-                &section;
-            inventory.group(group);
-            continue;
+        reader.line(text, &file.span(begin, begin + text.len()))?;
+    }
+    reader.pending.check()
+}
+
+struct Reader<'a> {
+    inventory: &'a mut Inventory,
+    section: Section,
+    pending: Pending,
+}
+
+/// Groups that were spoken of and have not been declared yet; that may come later in the file.
+#[derive(Default)]
+struct Pending {
+    parents: IndexMap<String, Vec<(String, Span)>>,
+    vars: IndexMap<String, Span>,
+}
+
+impl Pending {
+    fn check(&self) -> Result<(), Diagnostic> {
+        if let Some((child, [(parent, span), ..])) =
+            self.parents.iter().next().map(|(child, parents)| (child, &parents[..]))
+        {
+            let message = format!("section [{parent}:children] includes undefined group `{child}`");
+            return Err(Diagnostic::error(message)
+                .at(span)
+                .hint(format!("add a section [{child}]")));
         }
-        match &section {
-            Section::Hosts(group) => host_line(inventory, group, text, &span)?,
-            Section::Children(group) => {
+        if let Some((group, span)) = self.vars.iter().next() {
+            let message = format!("section [{group}:vars] not valid for undefined group `{group}`");
+            return Err(Diagnostic::error(message)
+                .at(span)
+                .hint(format!("add a section [{group}]")));
+        }
+        Ok(())
+    }
+}
+
+impl Reader<'_> {
+    fn line(&mut self, text: &str, span: &Span) -> Result<(), Diagnostic> {
+        if text.starts_with('[') && !is_host_range(text) {
+            self.section = header(text, span)?;
+            return self.begin_section(span);
+        }
+        match &self.section {
+            Section::Hosts(group) => {
+                let group = group.clone();
+                self.host_line(&group, text, span)
+            }
+            Section::Children(parent) => {
                 let child = without_comment(text);
-                inventory.adopt(group, child);
+                if self.inventory.group_named(child).is_some() {
+                    self.inventory.adopt(parent, child).map_err(|error| error.at(span))
+                } else {
+                    let parents = self.pending.parents.entry(child.to_owned()).or_default();
+                    parents.push((parent.clone(), span.clone()));
+                    Ok(())
+                }
             }
             Section::Vars(group) => {
-                let (name, value) = assignment(text, &span)?;
-                set_group_var(inventory, group, &name, value);
+                let (name, value) = assignment(text, span)?;
+                self.inventory.check_var_name(name, span);
+                self.inventory.set_group_var(group, name, value).map_err(|error| error.at(span))
             }
         }
     }
-    Ok(())
+
+    fn begin_section(&mut self, span: &Span) -> Result<(), Diagnostic> {
+        let (Section::Hosts(group) | Section::Children(group)) = &self.section else {
+            let Section::Vars(group) = &self.section else { return Ok(()) };
+            if self.inventory.group_named(group).is_none() {
+                self.pending.vars.insert(group.clone(), span.clone());
+            }
+            return Ok(());
+        };
+        self.inventory.group(group);
+        self.pending.vars.shift_remove(group);
+        for (parent, span) in self.pending.parents.shift_remove(group).unwrap_or_default() {
+            self.inventory.adopt(&parent, group).map_err(|error| error.at(&span))?;
+        }
+        Ok(())
+    }
+
+    fn host_line(&mut self, group: &str, text: &str, span: &Span) -> Result<(), Diagnostic> {
+        let words = split(text).ok_or_else(|| {
+            Diagnostic::error("a quote or a backslash is not closed in this host definition")
+                .at(span)
+        })?;
+        let Some((pattern, settings)) = words.split_first() else { return Ok(()) };
+        if pattern == "---" {
+            return Err(Diagnostic::error("`---` is the sign of a YAML file, not a host").at(span));
+        }
+        let named = hosts(pattern, span)?;
+        let mut vars = Vars::new();
+        for setting in settings {
+            let Some((name, value)) = setting.split_once('=') else {
+                return Err(Diagnostic::error(format!(
+                    "expected key=value host variable assignment, got: {setting}"
+                ))
+                .at(span)
+                .hint("each host stands on a line of its own"));
+            };
+            self.inventory.check_var_name(name, span);
+            vars.insert(name.into(), literal::value(value, span));
+        }
+        self.inventory.put_all(group, named, &vars);
+        Ok(())
+    }
+}
+
+/// What a text with ranges names.
+pub(super) struct Named {
+    pub(super) hosts: Vec<String>,
+    pub(super) port: Option<u32>,
+}
+
+/// The hosts that a text with ranges names, and the port behind it.
+pub(super) fn hosts(text: &str, span: &Span) -> Result<Named, Diagnostic> {
+    let (pattern, port) = split_port(text);
+    if pattern.is_empty() || text.ends_with(':') {
+        let message =
+            format!("`{text}` is not a host: nothing may end in `:`, it introduces a port");
+        return Err(Diagnostic::error(message).at(span));
+    }
+    let is_address = pattern.parse::<std::net::Ipv6Addr>().is_ok();
+    let hosts = if is_address { vec![pattern.to_owned()] } else { ranges::expand(pattern, span)? };
+    Ok(Named { hosts, port })
 }
 
 /// A host line may begin with a range: `[a:c].example.com`.
 fn is_host_range(text: &str) -> bool {
-    text.split_once(']')
-        .is_some_and(|(_, rest)| !rest.trim().is_empty() && !rest.trim_start().starts_with('#'))
+    text.split_once(']').is_some_and(|(_, rest)| {
+        let rest = rest.trim_start();
+        !rest.is_empty() && !rest.starts_with('#')
+    })
 }
 
 fn header(text: &str, span: &Span) -> Result<Section, Diagnostic> {
-    let inner = without_comment(text).strip_prefix('[').and_then(|text| text.strip_suffix(']'));
-    let Some(inner) = inner.map(str::trim).filter(|inner| !inner.is_empty()) else {
-        return Err(Diagnostic::error(format!("invalid section entry: '{text}'"))
+    let inner = text.split_once(']').and_then(|(inner, _)| inner.strip_prefix('['));
+    let valid = |name: &&str| !name.is_empty() && !name.contains(char::is_whitespace);
+    let Some(inner) = inner.filter(valid) else {
+        return Err(Diagnostic::error(format!("invalid section entry: {text}"))
             .at(span)
-            .hint("a section is `[group]`, `[group:children]` or `[group:vars]`"));
+            .hint("a section is `[group]`, `[group:children]` or `[group:vars]`, without spaces"));
     };
-    match inner.rsplit_once(':') {
+    match inner.split_once(':') {
         None => Ok(Section::Hosts(inner.to_owned())),
         Some((group, "children")) => Ok(Section::Children(group.to_owned())),
         Some((group, "vars")) => Ok(Section::Vars(group.to_owned())),
@@ -77,50 +190,17 @@ fn header(text: &str, span: &Span) -> Result<Section, Diagnostic> {
 }
 
 fn without_comment(text: &str) -> &str {
-    match text.find(" #") {
-        Some(at) => text[..at].trim_end(),
-        None => text,
-    }
+    text.split('#').next().unwrap_or(text).trim_end()
 }
 
-fn host_line(
-    inventory: &mut Inventory,
-    group: &str,
-    text: &str,
-    span: &Span,
-) -> Result<(), Diagnostic> {
-    let words = split(text).ok_or_else(|| Diagnostic::error("a quote is not closed").at(span))?;
-    let Some((pattern, settings)) = words.split_first() else { return Ok(()) };
-    let (pattern, port) = split_port(pattern);
-    let mut vars = Vars::new();
-    if let Some(port) = port {
-        vars.insert("ansible_port".into(), Value::from(i64::from(port)));
-    }
-    for setting in settings {
-        let Some((name, value)) = setting.split_once('=') else {
-            return Err(Diagnostic::error(format!(
-                "Expected key=value host variable assignment, got: {setting}"
-            ))
-            .at(span));
-        };
-        vars.insert(name.into(), literal::value(value, span));
-    }
-    for name in ranges::expand(pattern, span)? {
-        let name = HostName::new(name);
-        inventory.put(&name, group);
-        inventory.hosts[&name].vars.extend(vars.clone());
-    }
-    Ok(())
-}
-
-/// Words as a shell splits them, and nothing behind a `#` that begins a word.
+/// Words as a POSIX shell splits them. A `#` outside quotes ends the line, even within a word: so Ansible reads it.
 fn split(text: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut letters = text.chars();
     while let Some(letter) = letters.next() {
         match letter {
-            '#' if word.is_none() => break,
+            '#' => break,
             quote @ ('\'' | '"') => {
                 let word = word.get_or_insert_default();
                 loop {
@@ -143,47 +223,28 @@ fn split(text: &str) -> Option<Vec<String>> {
     Some(words)
 }
 
-/// `host:port`, but neither an IPv6 address nor the colon of a range.
-fn split_port(text: &str) -> (&str, Option<u16>) {
-    if let Some((host, port)) = text.strip_prefix('[').and_then(|rest| rest.split_once("]:"))
-        && host.matches(':').count() > 1
-        && let Ok(port) = port.parse()
-    {
-        return (host, Some(port));
+/// `host:port`, `[address]:port`; the colons of an IPv6 address and of a range are not those of a port.
+fn split_port(text: &str) -> (&str, Option<u32>) {
+    let Some((host, digits)) = text.rsplit_once(':') else { return (text, None) };
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let Some(port) = digits.parse().ok().filter(|_| is_number) else { return (text, None) };
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    if let Some(address) = bare.filter(|bare| bare.parse::<std::net::Ipv6Addr>().is_ok()) {
+        return (address, Some(port));
     }
-    match text.rsplit_once(':') {
-        Some((host, port)) if !host.contains(':') || host.contains('[') && host.ends_with(']') => {
-            match port.parse() {
-                Ok(port) => (host, Some(port)),
-                Err(_) => (text, None),
-            }
-        }
-        _ => (text, None),
+    let outside = host.split('[').map(|part| part.rsplit(']').next().unwrap_or(part));
+    if outside.into_iter().any(|part| part.contains(':')) {
+        (text, None)
+    } else {
+        (host, Some(port))
     }
 }
 
-fn assignment(text: &str, span: &Span) -> Result<(String, Value), Diagnostic> {
+fn assignment<'a>(text: &'a str, span: &Span) -> Result<(&'a str, Value), Diagnostic> {
     let Some((name, value)) = text.split_once('=') else {
         return Err(Diagnostic::error(format!("expected key=value, got: {text}"))
             .at(span)
             .hint("lines of a `:vars` section are `name = value`"));
     };
-    let value = value.trim();
-    let value = match value.find(" #") {
-        Some(at) if !value.starts_with(['\'', '"']) => value[..at].trim_end(),
-        _ => value,
-    };
-    Ok((name.trim().to_owned(), literal::value(value, span)))
-}
-
-/// Sets a variable of a group; `ansible_group_priority` is the group's own.
-pub(super) fn set_group_var(inventory: &mut Inventory, group: &str, name: &str, value: Value) {
-    let group = inventory.group(group);
-    if name == "ansible_group_priority"
-        && let Some(priority) = value.as_i64().or_else(|| value.as_str()?.parse().ok())
-    {
-        group.priority = priority;
-        return;
-    }
-    group.vars.insert(name.into(), value);
+    Ok((name.trim(), literal::value(value.trim(), span)))
 }

@@ -1,24 +1,13 @@
 //! The forms of an inventory source: list of hosts, INI, YAML or JSON file, program, directory of all these.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use model::HostName;
-use serde_json::Value as Json;
 use yaml::{Diagnostic, SourceFile};
 
-use super::{Inventory, ini, tree};
+use super::{Inventory, Programs, check_name, ini, tree};
 use crate::Vars;
 use crate::source::Source;
-
-/// Runs inventory programs: the language itself runs nothing.
-pub trait Programs {
-    /// Whether the file is a program.
-    fn is_program(&self, path: &Path) -> bool;
-    /// What `PATH --list` prints, or why there is nothing.
-    fn list(&self, path: &Path) -> Result<String, String>;
-    /// What `PATH --host NAME` prints.
-    fn host(&self, path: &Path, host: &str) -> Result<String, String>;
-}
 
 /// Endings of files in an inventory directory that are no inventories.
 const IGNORED: &[&str] = &[
@@ -28,7 +17,7 @@ const IGNORED: &[&str] = &[
 impl Inventory {
     /// Reads sources in order: each a path, or a list of hosts with a comma in it.
     ///
-    /// A source that cannot be read is a warning, as long as another gives hosts; `strict` makes it an error.
+    /// A source that cannot be read is a warning, and nothing of it is kept; `strict` makes it an error.
     pub fn load(
         source: &dyn Source,
         programs: &dyn Programs,
@@ -37,34 +26,64 @@ impl Inventory {
     ) -> Result<Self, Diagnostic> {
         let mut inventory = Self::default();
         for name in sources {
-            if name.contains(',') {
-                inventory.add_list(name)?;
+            let path = Path::new(name);
+            if name.contains(',') && !source.exists(path) {
+                inventory.attempt(path, strict, |it| it.add_list(name))?;
                 continue;
             }
-            if let Err(diagnostic) = inventory.add_path(source, programs, Path::new(name)) {
-                if strict {
-                    return Err(diagnostic);
-                }
-                let shown = diagnostic.render(yaml::Style::Plain);
-                inventory
-                    .warnings
-                    .push(format!("Unable to parse {name} as an inventory source\n{shown}"));
+            let is_directory = source.is_dir(path);
+            let files = if is_directory { entries(source, path) } else { vec![path.to_owned()] };
+            for file in files {
+                inventory.attempt(&file, strict, |it| it.add_path(source, programs, &file))?;
             }
+            let directory = if is_directory { path } else { path.parent().unwrap_or(path) };
+            inventory.directory =
+                Some(std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned()));
+            inventory.add_vars_directory(source, directory, false)?;
         }
+        inventory.source = None;
         inventory.settle()?;
+        inventory.warn_of_names();
         if inventory.hosts.is_empty() {
-            inventory
-                .warnings
-                .push("No inventory was parsed, only implicit localhost is available".to_owned());
+            let warning = "No inventory was parsed, only implicit localhost is available";
+            inventory.warnings.push(warning.to_owned());
         }
         Ok(inventory)
     }
 
+    /// Reads one source; of one that is wrong, nothing is kept.
+    fn attempt(
+        &mut self,
+        path: &Path,
+        strict: bool,
+        read: impl FnOnce(&mut Self) -> Result<(), Diagnostic>,
+    ) -> Result<(), Diagnostic> {
+        let mut attempt = self.clone();
+        match read(&mut attempt) {
+            Ok(()) => *self = attempt,
+            Err(diagnostic) if strict => return Err(diagnostic),
+            Err(diagnostic) => {
+                let shown = diagnostic.render(yaml::Style::Plain);
+                let path = path.display();
+                self.warnings
+                    .push(format!("Unable to parse {path} as an inventory source\n{shown}"));
+            }
+        }
+        Ok(())
+    }
+
     fn add_list(&mut self, list: &str) -> Result<(), Diagnostic> {
         let file = SourceFile::new("-i", list);
-        for name in list.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-            ini::read(self, &SourceFile::new("-i", name))
-                .map_err(|error| error.or_at(&file.span(0, list.len())))?;
+        let mut offset = 0;
+        for part in list.split(',') {
+            let span = file.span(offset, offset + part.len());
+            offset += part.len() + 1;
+            let name = part.trim();
+            if name.is_empty() {
+                continue;
+            }
+            check_name("host", name).map_err(|error| error.at(&span))?;
+            self.put_all("ungrouped", ini::hosts(name, &span)?, &Vars::new());
         }
         Ok(())
     }
@@ -75,124 +94,74 @@ impl Inventory {
         programs: &dyn Programs,
         path: &Path,
     ) -> Result<(), Diagnostic> {
-        if source.is_dir(path) {
-            self.directory = Some(path.to_owned());
-            for entry in source.list(path) {
-                let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                let ignored =
-                    name.starts_with('.') || IGNORED.iter().any(|ending| name.ends_with(ending));
-                if !ignored && !matches!(name.as_str(), "group_vars" | "host_vars" | "vars_plugins")
-                {
-                    self.add_path(source, programs, &entry)?;
-                }
-            }
-            return self.add_vars_directory(source, path, false);
-        }
         if !source.is_file(path) {
-            return Err(Diagnostic::error(format!("{} does not exist", path.display())));
+            return Err(Diagnostic::error(format!("{} does not exist", path.display()))
+                .hint("a list of hosts has a comma in it: `-i 'web1,'`"));
         }
+        self.source = Some(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).into());
         if programs.is_program(path) {
-            self.add_program(programs, path)?;
-        } else {
-            self.add_file(source, path)?;
+            return self.add_program(programs, path);
         }
-        let directory = path.parent().map(Path::to_owned).unwrap_or_default();
-        self.add_vars_directory(source, &directory, false)?;
-        self.directory = Some(std::path::absolute(&directory).unwrap_or(directory));
-        Ok(())
-    }
-
-    fn add_file(&mut self, source: &dyn Source, path: &Path) -> Result<(), Diagnostic> {
         let file = source.read(path)?;
-        let is_tree = path
-            .extension()
-            .is_some_and(|ending| ending == "yml" || ending == "yaml" || ending == "json");
-        if is_tree {
-            return self.add_tree(&file);
-        }
-        // As Ansible tries one plugin after the other; the one that fits the look of the file explains the failure.
-        let mut attempt = self.clone();
-        match ini::read(&mut attempt, &file) {
-            Ok(()) => *self = attempt,
-            Err(diagnostic) => {
-                let looks_like_yaml =
-                    file.text.lines().any(|line| line.trim_end().ends_with(':') || line == "---");
-                if !looks_like_yaml {
-                    return Err(diagnostic);
-                }
-                self.add_tree(&file)?;
-            }
+        let is_tree =
+            path.extension().is_some_and(|it| it == "yml" || it == "yaml" || it == "json");
+        self.add_file(&file, is_tree)
+    }
+
+    /// The form that the look of a file suggests is tried first, and explains the failure when the other fails, too.
+    fn add_file(&mut self, file: &Arc<SourceFile>, is_tree: bool) -> Result<(), Diagnostic> {
+        let looks_like_tree = is_tree
+            || file.text.lines().any(|line| line == "---" || line.trim_end().ends_with(':'));
+        let before = self.clone();
+        let read = |this: &mut Self, as_tree: bool| {
+            if as_tree { this.add_tree(file) } else { ini::read(this, file) }
+        };
+        let Err(first) = read(self, looks_like_tree) else { return Ok(()) };
+        *self = before.clone();
+        if read(self, !looks_like_tree).is_err() {
+            *self = before;
+            return Err(first);
         }
         Ok(())
     }
 
-    fn add_tree(&mut self, file: &std::sync::Arc<SourceFile>) -> Result<(), Diagnostic> {
+    fn add_tree(&mut self, file: &Arc<SourceFile>) -> Result<(), Diagnostic> {
         let (document, warnings) = yaml::load_one(file)?;
         self.warnings.extend(warnings.iter().map(|warning| warning.render(yaml::Style::Plain)));
         tree::read(self, &document)
     }
 
-    fn add_program(&mut self, programs: &dyn Programs, path: &Path) -> Result<(), Diagnostic> {
-        let failed =
-            |why: String| Diagnostic::error(format!("inventory program {} {why}", path.display()));
-        let text = programs.list(path).map_err(|why| failed(format!("failed: {why}")))?;
-        let json: Json = serde_json::from_str(&text)
-            .map_err(|error| failed(format!("printed no JSON: {error}")))?;
-        let Some(groups) = json.as_object() else {
-            return Err(failed("printed JSON that is no object".to_owned()));
+    fn warn_of_names(&mut self) {
+        let is_odd = |name: &&Arc<str>| {
+            name.starts_with(|first: char| first.is_ascii_digit())
+                || name.chars().any(|it| !it.is_alphanumeric() && it != '_')
         };
-        for (name, body) in groups.iter().filter(|(name, _)| *name != "_meta") {
-            self.add_program_group(name, body);
+        let odd: Vec<&str> = self.groups.keys().filter(is_odd).map(|name| &**name).collect();
+        if !odd.is_empty() {
+            let names = odd.join(", ");
+            self.warnings.push(format!(
+                "Invalid characters were found in group names but not replaced: {names}"
+            ));
         }
-        let known: Vec<HostName> = self.hosts.keys().cloned().collect();
-        let meta = json.pointer("/_meta/hostvars").and_then(Json::as_object);
-        for host in known {
-            let vars = match meta {
-                Some(all) => all.get(host.as_str()).cloned().unwrap_or_default(),
-                None => {
-                    let text = programs
-                        .host(path, host.as_str())
-                        .map_err(|why| failed(format!("failed: {why}")))?;
-                    serde_json::from_str(&text)
-                        .map_err(|error| failed(format!("printed no JSON: {error}")))?
-                }
-            };
-            self.hosts[&host].vars.extend(data_vars(&vars));
-        }
-        Ok(())
-    }
-
-    fn add_program_group(&mut self, name: &str, body: &Json) {
-        self.group(name);
-        let names = |json: Option<&Json>| -> Vec<String> {
-            let list = json.and_then(Json::as_array).into_iter().flatten();
-            list.filter_map(|name| name.as_str().map(ToOwned::to_owned)).collect()
-        };
-        let hosts = if body.is_array() { names(Some(body)) } else { names(body.get("hosts")) };
-        for host in hosts {
-            self.put(&HostName::new(host), name);
-        }
-        for child in names(body.get("children")) {
-            self.adopt(name, &child);
-        }
-        let vars = body.get("vars").map(data_vars).unwrap_or_default();
-        self.group(name).vars.extend(vars);
     }
 }
 
-/// What a program printed is trusted as the file of an inventory is: the operator chose to run it.
-fn data_vars(json: &Json) -> Vars {
-    let entries = json.as_object().into_iter().flatten();
-    entries.map(|(name, value)| (name.as_str().into(), trusted(value))).collect()
-}
-
-fn trusted(json: &Json) -> jinja::Value {
-    match json {
-        Json::String(text) => jinja::Value::trusted(text.as_str(), None),
-        Json::Array(items) => jinja::Value::list(items.iter().map(trusted).collect()),
-        Json::Object(entries) => jinja::Value::dict(
-            entries.iter().map(|(name, value)| (name.as_str().into(), trusted(value))).collect(),
-        ),
-        other => jinja::Value::from_json(other.clone()),
+/// The sources in a directory and the directories below it.
+fn entries(source: &dyn Source, directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in source.list(directory) {
+        let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name.starts_with('.')
+            || IGNORED.iter().any(|ending| name.ends_with(ending))
+            || matches!(name.as_str(), "group_vars" | "host_vars" | "vars_plugins")
+        {
+            continue;
+        }
+        if source.is_dir(&entry) {
+            found.extend(entries(source, &entry));
+        } else {
+            found.push(entry);
+        }
     }
+    found
 }

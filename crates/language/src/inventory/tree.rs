@@ -1,24 +1,26 @@
 //! Inventories in YAML or JSON form: groups with `hosts`, `vars` and `children`.
 
-use model::HostName;
 use yaml::{Diagnostic, Node};
 
-use super::{Inventory, ini, ranges};
-use crate::value::{value_from_node, vars_from_node};
+use super::{Inventory, ini};
+use crate::Vars;
+use crate::value::value_from_node;
 
 /// Reads a document into the inventory.
 pub(super) fn read(inventory: &mut Inventory, document: &Node) -> Result<(), Diagnostic> {
-    let Some(entries) = document.as_map() else {
-        return Err(Diagnostic::error(format!(
-            "an inventory must be a mapping of groups, not {}",
-            document.kind()
-        ))
-        .at(&document.span));
-    };
-    for (name, body) in entries {
-        group(inventory, &text(name)?, body)?;
+    if document.is_null() {
+        return Ok(());
     }
-    Ok(())
+    let Some(entries) = document.as_map() else {
+        let message = format!("an inventory must be a mapping of groups, not {}", document.kind());
+        return Err(Diagnostic::error(message).at(&document.span));
+    };
+    if let Some((key, _)) = entries.iter().find(|(key, _)| key.as_str() == Some("plugin")) {
+        return Err(Diagnostic::error("inventory plugins are not supported")
+            .at(&key.span)
+            .hint("make an executable that prints the inventory as JSON for `--list`"));
+    }
+    entries.iter().try_for_each(|(name, body)| group(inventory, &text(name)?, body))
 }
 
 fn text(node: &Node) -> Result<String, Diagnostic> {
@@ -32,31 +34,35 @@ fn text(node: &Node) -> Result<String, Diagnostic> {
 }
 
 fn group(inventory: &mut Inventory, name: &str, body: &Node) -> Result<(), Diagnostic> {
-    inventory.group(name);
     if body.is_null() {
+        inventory.group(name);
         return Ok(());
     }
     let Some(entries) = body.as_map() else {
-        return Err(Diagnostic::error(format!(
-            "group {name} must be a mapping, not {}",
-            body.kind()
-        ))
-        .at(&body.span)
-        .hint("a group has `hosts`, `vars` and `children`"));
+        inventory
+            .warnings
+            .push(format!("Skipping '{name}' as this is not a valid group definition"));
+        return Ok(());
     };
+    inventory.group(name);
     for (key, value) in entries {
         match key.as_str() {
             Some("hosts") => hosts(inventory, name, value)?,
             Some("children") => {
-                for (child, body) in mapping(value, "children")? {
+                for (child, body) in entries_of(value, "children", name)? {
                     let child = text(child)?;
-                    inventory.adopt(name, &child);
-                    group(inventory, &child, body)?;
+                    inventory.adopt(name, &child).map_err(|error| error.at(&value.span))?;
+                    body.map_or(Ok(()), |body| group(inventory, &child, body))?;
                 }
             }
             Some("vars") => {
-                for (variable, value) in vars_from_node(value, &format!("`vars` of group {name}"))? {
-                    ini::set_group_var(inventory, name, &variable, value);
+                for (key, value) in entries_of(value, "vars", name)? {
+                    let variable = text(key)?;
+                    inventory.check_var_name(&variable, &key.span);
+                    let value = value.map_or_else(|| Ok(jinja::Value::none()), value_from_node)?;
+                    inventory
+                        .set_group_var(name, &variable, value)
+                        .map_err(|error| error.at(&key.span))?;
                 }
             }
             _ => inventory.warnings.push(format!(
@@ -69,49 +75,50 @@ fn group(inventory: &mut Inventory, name: &str, body: &Node) -> Result<(), Diagn
 }
 
 fn hosts(inventory: &mut Inventory, group: &str, node: &Node) -> Result<(), Diagnostic> {
-    if let Some(name) = node.as_str() {
-        return add(inventory, group, name, node, node);
-    }
-    for (name, body) in mapping(node, "hosts")? {
-        let name_text = text(name)?;
-        add(inventory, group, &name_text, name, body)?;
+    for (name, body) in entries_of(node, "hosts", group)? {
+        let vars = body.map_or_else(|| Ok(Vars::new()), |body| host_vars(inventory, name, body))?;
+        let named = ini::hosts(&text(name)?, &name.span)?;
+        inventory.put_all(group, named, &vars);
     }
     Ok(())
 }
 
-fn add(
-    inventory: &mut Inventory,
+fn host_vars(inventory: &mut Inventory, host: &Node, body: &Node) -> Result<Vars, Diagnostic> {
+    if body.is_null() {
+        return Ok(Vars::new());
+    }
+    let Some(entries) = body.as_map() else {
+        let host = text(host)?;
+        let message =
+            format!("the variables of host {host} must be a mapping, not {}", body.kind());
+        return Err(Diagnostic::error(message).at(&body.span));
+    };
+    entries
+        .iter()
+        .map(|(key, value)| {
+            let name = text(key)?;
+            inventory.check_var_name(&name, &key.span);
+            Ok((name.into(), value_from_node(value)?))
+        })
+        .collect()
+}
+
+/// The entries of a mapping; a text stands for one entry without a value.
+fn entries_of<'n>(
+    node: &'n Node,
+    what: &str,
     group: &str,
-    pattern: &str,
-    name: &Node,
-    body: &Node,
-) -> Result<(), Diagnostic> {
-    for host in ranges::expand(pattern, &name.span)? {
-        let host = HostName::new(host);
-        inventory.put(&host, group);
-        if let Some(entries) = body.as_map() {
-            for (key, value) in entries {
-                let value = value_from_node(value)?;
-                inventory.hosts[&host].vars.insert(text(key)?.into(), value);
-            }
-        } else if !body.is_null() && !std::ptr::eq(name, body) {
-            return Err(Diagnostic::error(format!(
-                "the variables of host {host} must be a mapping, not {}",
-                body.kind()
-            ))
-            .at(&body.span));
-        }
-    }
-    Ok(())
-}
-
-fn mapping<'n>(node: &'n Node, what: &str) -> Result<&'n [(Node, Node)], Diagnostic> {
+) -> Result<Vec<(&'n Node, Option<&'n Node>)>, Diagnostic> {
     if node.is_null() {
-        return Ok(&[]);
+        return Ok(Vec::new());
     }
-    node.as_map().ok_or_else(|| {
-        Diagnostic::error(format!("`{what}` must be a mapping, not {}", node.kind()))
-            .at(&node.span)
-            .hint(format!("end each name of `{what}` with a colon"))
-    })
+    if node.as_str().is_some() && what != "vars" {
+        return Ok(vec![(node, None)]);
+    }
+    let entries = node.as_map().ok_or_else(|| {
+        let message = format!("`{what}` of group {group} must be a mapping, not {}", node.kind());
+        let hint = format!("end each name of `{what}` with a colon");
+        Diagnostic::error(message).at(&node.span).hint(hint)
+    })?;
+    Ok(entries.iter().map(|(key, value)| (key, Some(value))).collect())
 }

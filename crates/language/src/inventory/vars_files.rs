@@ -4,30 +4,37 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use model::HostName;
 use yaml::Diagnostic;
 
 use super::Inventory;
 use crate::source::{Source, read_document};
-use crate::value::vars_from_node;
+use crate::value::value_from_node;
 use crate::{Layer, Level, Vars};
+
+/// The endings of variable files, in the order in which they are looked for; a directory counts as a file without one.
+const ENDINGS: [&str; 4] = ["", ".yml", ".yaml", ".json"];
+
+/// A file of a group or host that does not exist may be wrong: its error waits until it is needed.
+type Entry = Result<Arc<Layer>, Diagnostic>;
 
 /// What one directory's `group_vars` and `host_vars` say.
 #[derive(Debug, Clone)]
 pub(super) struct VarsDirectory {
-    pub(super) playbook: bool,
+    playbook: bool,
     path: PathBuf,
-    groups: HashMap<Arc<str>, Arc<Layer>>,
-    hosts: HashMap<HostName, Arc<Layer>>,
+    groups: Arc<HashMap<String, Entry>>,
+    hosts: Arc<HashMap<String, Entry>>,
 }
 
 impl VarsDirectory {
     pub(super) fn group(&self, name: &str) -> Option<Arc<Layer>> {
-        self.groups.get(name).cloned()
+        self.groups.get(name)?.as_ref().ok().cloned()
     }
 
     pub(super) fn host(&self, name: &HostName) -> Option<Arc<Layer>> {
-        self.hosts.get(name).cloned()
+        self.hosts.get(name.as_str())?.as_ref().ok().cloned()
     }
 }
 
@@ -46,88 +53,108 @@ impl Inventory {
         {
             return Ok(());
         }
-        let level = |group: bool, all: bool| match (playbook, group, all) {
-            (false, true, true) => Level::InventoryGroupVarsAll,
-            (true, true, true) => Level::PlaybookGroupVarsAll,
-            (false, true, false) => Level::InventoryGroupVars,
-            (true, true, false) => Level::PlaybookGroupVars,
-            (false, false, _) => Level::InventoryHostVars,
-            (true, false, _) => Level::PlaybookHostVars,
-        };
         let mut warnings = Vec::new();
-        let mut groups = HashMap::new();
-        for (name, files) in files_by_name(source, &path.join("group_vars")) {
-            let layer = read(source, &files, level(true, name == "all"), &mut warnings)?;
-            groups.insert(Arc::from(name), layer);
-        }
-        let mut hosts = HashMap::new();
-        for (name, files) in files_by_name(source, &path.join("host_vars")) {
-            let layer = read(source, &files, level(false, false), &mut warnings)?;
-            hosts.insert(HostName::new(name), layer);
-        }
+        let mut read_all = |kind: &str, level: fn(bool, bool) -> Level| {
+            let files = files_by_name(source, &path.join(kind)).into_iter();
+            files
+                .map(|(name, files)| {
+                    let layer = read(source, &files, level(playbook, name == "all"), &mut warnings);
+                    (name, layer)
+                })
+                .collect::<HashMap<_, _>>()
+        };
+        let groups = read_all("group_vars", |playbook, all| match (playbook, all) {
+            (false, true) => Level::InventoryGroupVarsAll,
+            (true, true) => Level::PlaybookGroupVarsAll,
+            (false, false) => Level::InventoryGroupVars,
+            (true, false) => Level::PlaybookGroupVars,
+        });
+        let hosts = read_all("host_vars", |playbook, _| {
+            if playbook { Level::PlaybookHostVars } else { Level::InventoryHostVars }
+        });
         self.warnings.extend(warnings.iter().map(|warning| warning.render(yaml::Style::Plain)));
         self.vars_directories.push(VarsDirectory {
             playbook,
             path: path.to_owned(),
-            groups,
-            hosts,
+            groups: groups.into(),
+            hosts: hosts.into(),
         });
+        // While sources are read, groups and hosts are still to come; the end of that checks.
+        if playbook { self.check_vars_files() } else { Ok(()) }
+    }
+
+    /// Fails with the error of a file that belongs to a known group or host.
+    pub(super) fn check_vars_files(&self) -> Result<(), Diagnostic> {
+        let wrong = |entries: &HashMap<String, Entry>, is_known: &dyn Fn(&str) -> bool| {
+            let mut wrong = entries
+                .iter()
+                .filter_map(|(name, entry)| Some((name, entry.as_ref().err()?)))
+                .filter(|(name, _)| is_known(name))
+                .collect::<Vec<_>>();
+            wrong.sort_by_key(|(name, _)| *name);
+            wrong.first().map(|(_, error)| (*error).clone())
+        };
+        for directory in &self.vars_directories {
+            let error = wrong(&directory.groups, &|name| self.groups.contains_key(name))
+                .or_else(|| wrong(&directory.hosts, &|name| self.host(name).is_some()));
+            if let Some(error) = error {
+                return Err(error);
+            }
+        }
         Ok(())
+    }
+
+    /// Variable directories of playbooks or of inventories, highest precedence first.
+    pub(super) fn directories(&self, playbook: bool) -> impl Iterator<Item = &VarsDirectory> {
+        self.vars_directories.iter().rev().filter(move |one| one.playbook == playbook)
     }
 }
 
-/// The files of each name: `web`, `web.yml`, `web.yaml`, `web.json`, and everything below a directory `web/`.
-fn files_by_name(source: &dyn Source, directory: &Path) -> Vec<(String, Vec<PathBuf>)> {
-    let mut found: Vec<(String, Vec<PathBuf>)> = Vec::new();
+/// The files of each name: the first of `web` (a file, or all files below a directory), `web.yml`, `web.yaml`, `web.json`.
+fn files_by_name(source: &dyn Source, directory: &Path) -> IndexMap<String, Vec<PathBuf>> {
+    let mut best: IndexMap<String, (usize, PathBuf)> = IndexMap::new();
     for path in source.list(directory) {
-        let Some(file_name) = path.file_name().and_then(|name| name.to_str()) else { continue };
-        if is_hidden(file_name) {
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        if is_hidden(name) {
             continue;
         }
-        let is_directory = source.is_dir(&path);
-        let name = if is_directory { Some(file_name) } else { variable_file_stem(file_name) };
-        let Some(name) = name else { continue };
-        let mut files = Vec::new();
-        if is_directory {
-            collect(source, &path, &mut files);
-        } else {
-            files.push(path.clone());
-        }
-        match found.iter_mut().find(|(known, _)| known == name) {
-            Some((_, known)) => known.extend(files),
-            None => found.push((name.to_owned(), files)),
+        // A name with a dot may be that of a host, or end in one of the known endings: `web.yml` is for both.
+        for (rank, ending) in ENDINGS.iter().enumerate() {
+            let Some(stem) = name.strip_suffix(ending).filter(|stem| !stem.is_empty()) else {
+                continue;
+            };
+            if best.get(stem).is_none_or(|(known, _)| rank < *known) {
+                best.insert(stem.to_owned(), (rank, path.clone()));
+            }
         }
     }
-    found
+    best.into_iter()
+        .map(|(name, (_, path))| {
+            let mut files = Vec::new();
+            if source.is_dir(&path) {
+                collect(source, &path, &mut files);
+            } else {
+                files.push(path);
+            }
+            (name, files)
+        })
+        .collect()
 }
 
 fn is_hidden(name: &str) -> bool {
     name.starts_with('.') || name.ends_with('~')
 }
 
-/// The name that a variable file is for: its own without one of the known endings; `None` for other endings.
-fn variable_file_stem(name: &str) -> Option<&str> {
-    for ending in [".yml", ".yaml", ".json"] {
-        if let Some(stem) = name.strip_suffix(ending) {
-            return Some(stem);
-        }
-    }
-    let has_other_ending = [".orig", ".bak", ".retry", ".pyc", ".swp", ".md", ".txt", ".j2"]
-        .iter()
-        .any(|ending| name.ends_with(ending));
-    (!has_other_ending).then_some(name)
-}
-
+/// The variable files below a directory: those with a known ending, and those without any.
 fn collect(source: &dyn Source, directory: &Path, files: &mut Vec<PathBuf>) {
     for path in source.list(directory) {
-        let Some(name) =
-            path.file_name().and_then(|name| name.to_str()).filter(|name| !is_hidden(name))
-        else {
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        if is_hidden(name) {
             continue;
-        };
+        }
         if source.is_dir(&path) {
             collect(source, &path, files);
-        } else if variable_file_stem(name).is_some() {
+        } else if !name.contains('.') || ENDINGS[1..].iter().any(|it| name.ends_with(it)) {
             files.push(path);
         }
     }
@@ -138,11 +165,22 @@ fn read(
     files: &[PathBuf],
     level: Level,
     warnings: &mut Vec<Diagnostic>,
-) -> Result<Arc<Layer>, Diagnostic> {
+) -> Entry {
     let mut vars = Vars::new();
     for file in files {
         let document = read_document(source, file, warnings)?;
-        vars.extend(vars_from_node(&document, "a variable file")?);
+        if document.is_null() {
+            continue;
+        }
+        let Some(entries) = document.as_map() else {
+            let message =
+                format!("a file of variables must hold a mapping, not {}", document.kind());
+            return Err(Diagnostic::error(message).at(&document.span));
+        };
+        for (key, value) in entries {
+            let name = key.as_str().unwrap_or_else(|| key.span.text());
+            vars.insert(name.into(), value_from_node(value)?);
+        }
     }
     let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
     Ok(Arc::new(Layer::new(level, names.join(", "), vars)))
