@@ -68,14 +68,19 @@ impl Events {
             // What may have happened cannot be ignored.
             ignored: matches!(outcome.verdict, Verdict::Failed { .. }) && tolerance.ignore_errors,
             rescued: false,
-            outcome: if tolerance.no_log { censored(outcome) } else { outcome },
             no_log: tolerance.no_log,
             diagnostic: diagnostic.filter(|_| !tolerance.no_log),
-            verbose_always: matches!(&*action.name, "debug" | "assert" | "fail"),
+            verbose_always: is_shown_whole(&action.name, &outcome),
             place: Some(place(&planned.task.span)),
             took,
+            outcome: if tolerance.no_log { censored(outcome) } else { outcome },
         }
     }
+}
+
+/// `debug` always, `assert` unless it is quiet.
+fn is_shown_whole(action: &str, outcome: &Outcome) -> bool {
+    action == "debug" || action == "assert" && outcome.result.contains_key("msg")
 }
 
 /// What of a `no_log` result may be shown: that it was hidden, and how it ended.
