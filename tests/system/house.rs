@@ -99,21 +99,3 @@ fn every_system_test_is_listed() {
         );
     }
 }
-
-#[test]
-fn every_module_has_cases() {
-    let folder = root().join("crates/modules/cases");
-    let registry = std::fs::read_to_string(root().join("crates/modules/src/lib.rs"))
-        .expect("the table of modules");
-    let table =
-        registry.split("modules! {").nth(1).expect("the table").split('}').next().expect("its end");
-    for name in
-        table.split([',', '\n']).map(|line| line.split("//").next().unwrap_or_default().trim())
-    {
-        let name = name.split(['=', ' ', ':']).next().unwrap_or_default();
-        assert!(
-            name.is_empty() || folder.join(format!("{name}.yml")).exists(),
-            "module {name} has no cases"
-        );
-    }
-}
