@@ -205,3 +205,120 @@ fn split_subscript<'p>(part: &'p str, warnings: &mut Vec<String>) -> (&'p str, O
     }
     (name, Some(Subscript::Slice(first, last)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Memory;
+
+    fn choose(pattern: &str, limit: Option<&str>) -> Result<String, String> {
+        struct NoPrograms;
+        impl crate::Programs for NoPrograms {
+            fn is_program(&self, _: &std::path::Path) -> bool {
+                false
+            }
+            fn list(&self, _: &std::path::Path) -> Result<String, String> {
+                Err(String::new())
+            }
+            fn host(&self, _: &std::path::Path, _: &str) -> Result<String, String> {
+                Err(String::new())
+            }
+        }
+        let text =
+            "u\n[web]\nw2\nw1\nw3.x\n2001:db8::1\n[p:children]\nweb\ndb\n[db]\nd1\nw1\n[empty]\n";
+        let files = Memory::new([("hosts", text)]);
+        let inventory =
+            Inventory::load(&files, &NoPrograms, &["hosts".to_owned()], true).expect("loads");
+        let selection = inventory
+            .select(&[pattern.to_owned()], limit)
+            .map_err(|error| error.message().to_owned())?;
+        let hosts = selection.hosts.iter().map(HostName::as_str).collect::<Vec<_>>().join(" ");
+        let warnings = selection.warnings.iter().map(|it| {
+            it.strip_prefix("Could not match supplied host pattern, ignoring: ").unwrap_or(it)
+        });
+        let warnings = warnings.collect::<Vec<_>>().join(", ");
+        Ok(if warnings.is_empty() { hosts } else { format!("{hosts} | {warnings}") })
+    }
+
+    #[test]
+    fn patterns_choose_hosts() {
+        for (pattern, expected) in [
+            ("all", "u w2 w1 w3.x 2001:db8::1 d1"),
+            ("*", "u w2 w1 w3.x 2001:db8::1 d1"),
+            ("p", "w2 w1 w3.x 2001:db8::1 d1"),
+            ("db:web", "d1 w1 w2 w3.x 2001:db8::1"),
+            ("db, u", "d1 w1 u"),
+            ("u db", "u d1 w1"),
+            ("web:&db", "w1"),
+            ("web:!db", "w2 w3.x 2001:db8::1"),
+            ("!web*,all", "u d1"),
+            ("!web", "u d1"),
+            ("&db", "w1 d1"),
+            ("&web,&db", "w1"),
+            ("web[0]", "w2"),
+            ("web[-1]", "2001:db8::1"),
+            ("web[1:2]", "w1 w3.x"),
+            ("web[2:]", "w3.x 2001:db8::1"),
+            ("web[5:2]", ""),
+            ("web[99]", ""),
+            ("web[-99]", ""),
+            ("w*[0]", "w2"),
+            ("w?", "w2 w1"),
+            ("w[!2]", "w1"),
+            ("w[1-2]*", "w2 w1"),
+            ("*.x", "w3.x"),
+            (r"~w\d$", "w2 w1"),
+            ("~(d|u)", "u d1 w1"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("!2001:db8::1", "u w2 w1 w3.x d1"),
+            ("localhost", "localhost"),
+            ("127.0.0.1,w1", "127.0.0.1 w1"),
+            ("empty", ""),
+            ("", ""),
+            (",", ""),
+        ] {
+            assert_eq!(choose(pattern, None).as_deref(), Ok(expected), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn what_matches_nothing_is_told() {
+        for (pattern, expected) in [
+            ("nope", " | nope"),
+            ("web:nope", "w2 w1 w3.x 2001:db8::1 | nope"),
+            ("web:!nope", "w2 w1 w3.x 2001:db8::1 | nope"),
+            ("web:&nope", " | nope"),
+            ("nope[0]", " | nope"),
+            ("W1", " | W1"),
+            ("web[x]", " | web[x]"),
+            ("w[]", " | w[]"),
+            ("w[", " | w["),
+            ("w!1", " | w!1"),
+            ("web:dbs,u", "u | web:dbs"),
+            ("w1:22", " | w1:22"),
+            (
+                "web[0-1]",
+                "w2 w1 | Use [x:y] inclusive subscripts instead of [x-y] which has been removed",
+            ),
+        ] {
+            assert_eq!(choose(pattern, None).as_deref(), Ok(expected), "{pattern}");
+        }
+        assert_eq!(choose("~", None), Err("host pattern `~` lacks its regular expression".into()));
+        assert!(choose("~(", None).is_err_and(|why| why.contains("not a regular expression")));
+    }
+
+    #[test]
+    fn a_limit_takes_away() {
+        for (limit, expected) in [
+            ("web", "w1"),
+            ("!web", "d1"),
+            ("u", ""),
+            ("", ""),
+            ("nope", " | nope"),
+            ("w*:!w2", "w1"),
+            ("d1,w1", "d1 w1"),
+        ] {
+            assert_eq!(choose("db", Some(limit)).as_deref(), Ok(expected), "{limit}");
+        }
+    }
+}

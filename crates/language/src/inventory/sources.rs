@@ -110,8 +110,10 @@ impl Inventory {
 
     /// The form that the look of a file suggests is tried first, and explains the failure when the other fails, too.
     fn add_file(&mut self, file: &Arc<SourceFile>, is_tree: bool) -> Result<(), Diagnostic> {
+        let has_line = |is_so: fn(&str) -> bool| file.text.lines().any(is_so);
         let looks_like_tree = is_tree
-            || file.text.lines().any(|line| line == "---" || line.trim_end().ends_with(':'));
+            || has_line(|line| line == "---" || line.trim_end().ends_with(':'))
+                && !has_line(|line| line.starts_with('['));
         let before = self.clone();
         let read = |this: &mut Self, as_tree: bool| {
             if as_tree { this.add_tree(file) } else { ini::read(this, file) }

@@ -49,9 +49,9 @@ fn group(inventory: &mut Inventory, name: &str, body: &Node) -> Result<(), Diagn
         match key.as_str() {
             Some("hosts") => hosts(inventory, name, value)?,
             Some("children") => {
-                for (child, body) in entries_of(value, "children", name)? {
-                    let child = text(child)?;
-                    inventory.adopt(name, &child).map_err(|error| error.at(&value.span))?;
+                for (node, body) in entries_of(value, "children", name)? {
+                    let child = text(node)?;
+                    inventory.adopt(name, &child).map_err(|error| error.at(&node.span))?;
                     body.map_or(Ok(()), |body| group(inventory, &child, body))?;
                 }
             }
