@@ -9,6 +9,7 @@ mod ping;
 mod playbook;
 mod run;
 mod runs;
+mod serve;
 mod table;
 mod token;
 
@@ -21,6 +22,7 @@ use store::Store;
 
 use crate::error::{CliError, ErrorKind};
 use crate::job::Job;
+use crate::log;
 use crate::remote::{self, Remote};
 use crate::settings::{self, Environment};
 
@@ -88,6 +90,8 @@ enum Command {
     Facts(facts::FactsArgs),
     /// Show what was done, and how it went
     Runs(runs::RunsArgs),
+    /// Keep agents connected and carry out runs: the controller as a service
+    Serve(serve::ServeArgs),
     /// Print a script that completes commands and flags in your shell
     Completion(completion::CompletionArgs),
     /// The other end of a become worker; started by Muster itself
@@ -168,6 +172,8 @@ pub(crate) fn run() -> Result<ExitCode, CliError> {
 async fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
     let environment = settings::environment();
     let Cli { global, command } = cli;
+    let is_service = matches!(command, Command::Serve(_));
+    log::start(&environment, if is_service { "info" } else { "off" })?;
     match command {
         Command::Playbook(args) => playbook::playbook(&global, args, &environment).await,
         Command::Run(args) => adhoc::ad_hoc(&global, args.into(), &environment).await,
@@ -176,6 +182,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Agents(args) => agents::agents(&global, args, &environment).await,
         Command::Facts(args) => facts::facts(&global, args, &environment).await,
         Command::Runs(args) => runs::runs(&global, args, &environment).await,
+        Command::Serve(args) => serve::serve(&global, args, &environment).await,
         Command::Completion(args) => completion::completion(&args),
         Command::Worker => Ok(executor::worker_main()),
     }

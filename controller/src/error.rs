@@ -63,6 +63,10 @@ impl CliError {
         self
     }
 
+    pub(crate) fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
     /// Whoever read our output has gone: nothing to say.
     fn is_broken_pipe(&self) -> bool {
         let io = self.source.downcast_ref::<io::Error>();

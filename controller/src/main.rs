@@ -7,10 +7,12 @@ mod content;
 mod error;
 mod job;
 mod listing;
+mod log;
 mod programs;
 mod recorder;
 mod remote;
 mod runner;
+mod server;
 mod settings;
 mod terminal;
 mod ways;
@@ -23,16 +25,8 @@ fn main() -> ExitCode {
         return executor::worker_main();
     }
     identity::install_provider();
-    log();
     match cli::run() {
         Ok(code) => code,
         Err(error) => error.report(),
     }
-}
-
-/// What Muster does, on standard error: as much as `MUSTER_LOG` says, in the words of `tracing`'s filters.
-fn log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("MUSTER_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("off"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }
