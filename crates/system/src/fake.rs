@@ -178,6 +178,7 @@ impl FakeSystem {
         };
         done.map_err(|source| Error::Path { doing, path: path.to_owned(), source })?;
         state.effects.push(effect);
+        state.clock += Duration::from_secs(1);
         Ok(())
     }
 

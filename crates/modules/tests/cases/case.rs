@@ -9,7 +9,7 @@ use serde_json::Value;
 /// One case.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Case {
+pub(crate) struct Case {
     /// What it shows, as a claim.
     pub name: String,
     /// The host before.
@@ -44,7 +44,7 @@ pub struct Case {
 /// The two sides of a diff.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct DiffSides {
+pub(crate) struct DiffSides {
     /// Before.
     pub before: Value,
     /// After.
@@ -54,7 +54,7 @@ pub struct DiffSides {
 /// A host, or what is laid over one.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Host {
+pub(crate) struct Host {
     /// Files by path; `null` takes one away.
     pub files: BTreeMap<String, Option<File>>,
     /// Users.
@@ -78,7 +78,7 @@ pub struct Host {
 /// A file: a text alone is its content.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
-pub enum File {
+pub(crate) enum File {
     /// A regular file with mode 0644.
     Content(String),
     /// Anything.
@@ -88,7 +88,7 @@ pub enum File {
 /// A file in full; what is not said is not looked at afterwards.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Described {
+pub(crate) struct Described {
     /// `file`, `directory`, `link`, `hard`, `fifo`, `socket`, `block`, `char`.
     pub kind: Option<String>,
     /// Content of a file.
@@ -110,7 +110,7 @@ pub struct Described {
 /// A user.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct User {
+pub(crate) struct User {
     /// Login name.
     pub name: String,
     /// Number.
@@ -131,7 +131,7 @@ pub struct User {
 /// A group.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Group {
+pub(crate) struct Group {
     /// Name.
     pub name: String,
     /// Number.
@@ -144,7 +144,7 @@ pub struct Group {
 /// What a program answers. Answers to the same command line are given in turn.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// The command line; a `*` at its end stands for any rest.
     pub run: String,
     /// Exit status.
@@ -163,7 +163,7 @@ pub struct Answer {
 /// An effect that fails.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Fault {
+pub(crate) struct Fault {
     /// The beginning of the effect, e.g. `write /etc/motd`.
     pub effect: String,
     /// `ENOSPC`, `EROFS`, `EACCES`, `EPERM`.

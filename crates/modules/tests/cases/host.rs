@@ -12,7 +12,7 @@ use system::{Account, FakeFile, FakeSystem, FileKind, GroupEntry, Output};
 use crate::case::{Described, File, Host};
 
 /// Lays a host over one in memory. Hard links come last, when what they link to is there.
-pub fn lay_over(fake: &FakeSystem, host: &Host) {
+pub(crate) fn lay_over(fake: &FakeSystem, host: &Host) {
     for (path, file) in &host.files {
         match file {
             None => fake.take(path),
@@ -126,7 +126,7 @@ fn octal(digits: &str) -> u32 {
 }
 
 /// Makes the files of a case for real.
-pub fn make_real(files: &BTreeMap<String, Option<File>>) {
+pub(crate) fn make_real(files: &BTreeMap<String, Option<File>>) {
     let (links, others): (Vec<_>, Vec<_>) =
         files.iter().partition(|(_, file)| file.as_ref().is_some_and(is_hard_link));
     for (path, file) in others.into_iter().chain(links) {
@@ -158,8 +158,8 @@ fn make_real_file(path: &Path, file: &File) {
     }
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(fake.mode)).expect("set");
     std::os::unix::fs::chown(path, Some(fake.uid), Some(fake.gid)).expect("tests run as root");
-    let file = std::fs::File::open(path);
-    if let (Ok(file), FileKind::File | FileKind::Directory) = (file, fake.kind) {
+    if matches!(fake.kind, FileKind::File | FileKind::Directory) {
+        let file = std::fs::File::open(path).expect("opened");
         let times =
             std::fs::FileTimes::new().set_modified(fake.modified).set_accessed(fake.accessed);
         file.set_times(times).expect("set");
@@ -167,7 +167,7 @@ fn make_real_file(path: &Path, file: &File) {
 }
 
 /// A real file as one in memory.
-pub fn read_real(path: &Path) -> Option<FakeFile> {
+pub(crate) fn read_real(path: &Path) -> Option<FakeFile> {
     let meta = std::fs::symlink_metadata(path).ok()?;
     let kind = meta.file_type();
     let mut file = if kind.is_symlink() {
@@ -188,7 +188,11 @@ pub fn read_real(path: &Path) -> Option<FakeFile> {
 }
 
 /// What is not as a case wants it.
-pub fn compare(path: &str, wanted: Option<&File>, found: Option<&FakeFile>) -> Result<(), String> {
+pub(crate) fn compare(
+    path: &str,
+    wanted: Option<&File>,
+    found: Option<&FakeFile>,
+) -> Result<(), String> {
     let (wanted, found) = match (wanted, found) {
         (None, None) => return Ok(()),
         (None, Some(_)) => return Err(format!("{path} is there")),

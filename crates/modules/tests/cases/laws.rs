@@ -14,7 +14,7 @@ use crate::host;
 type Proof = Result<(), String>;
 
 /// Proves the laws for a case, in memory and, where that is possible, for real.
-pub fn prove(module: &str, case: &Case) -> Proof {
+pub(crate) fn prove(module: &str, case: &Case) -> Proof {
     prove_in_memory(module, case).map_err(|complaint| format!("in memory: {complaint}"))?;
     if can_be_real(case) {
         prove_for_real(module, case).map_err(|complaint| format!("for real: {complaint}"))?;

@@ -102,7 +102,10 @@ impl Tree {
     }
 
     pub(super) fn stat(&self, path: &Path, follow: bool) -> io::Result<Option<FileStat>> {
-        let place = self.locate(path, follow)?;
+        let place = match self.locate(path, follow) {
+            Err(error) if error.raw_os_error() == Some(Errno::ENOTDIR as i32) => return Ok(None),
+            place => place?,
+        };
         let Some(inode) = self.paths.get(&place) else { return Ok(None) };
         let file = &self.inodes[inode];
         let size = match file.kind {
