@@ -3,23 +3,32 @@
 use crate::Diagnostic;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A file as it was read: its name for messages, and its text.
-#[derive(PartialEq, Eq)]
 pub struct SourceFile {
     /// The name that messages show.
     pub path: PathBuf,
     /// The text, without a byte-order mark.
     pub text: Arc<str>,
+    /// Where each line begins; found when the first place is asked for.
+    lines: OnceLock<Box<[u32]>>,
 }
+
+impl PartialEq for SourceFile {
+    fn eq(&self, other: &Self) -> bool {
+        self.path == other.path && self.text == other.text
+    }
+}
+
+impl Eq for SourceFile {}
 
 impl SourceFile {
     /// A source whose text is already known to be text. A byte-order mark is taken off.
     pub fn new(path: impl Into<PathBuf>, text: impl AsRef<str>) -> Arc<Self> {
         let text = text.as_ref();
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        Arc::new(Self { path: path.into(), text: text.into() })
+        Arc::new(Self { path: path.into(), text: text.into(), lines: OnceLock::new() })
     }
 
     /// A source from a file's bytes: an error that names the byte if they are not UTF-8.
@@ -44,14 +53,18 @@ impl SourceFile {
     pub fn span(self: &Arc<Self>, start: usize, end: usize) -> Span {
         let start = self.text.floor_char_boundary(start);
         let end = self.text.floor_char_boundary(end).max(start);
-        let before = &self.text[..start];
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let lines = self.lines.get_or_init(|| {
+            let newlines = self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+            std::iter::once(0).chain(newlines.map(|(at, _)| at as u32 + 1)).collect()
+        });
+        let line = lines.partition_point(|line| *line as usize <= start);
+        let line_start = lines[line - 1] as usize;
         Span {
             file: Arc::clone(self),
             start: start as u32,
             end: end as u32,
-            line: before.bytes().filter(|byte| *byte == b'\n').count() as u32 + 1,
-            column: before[line_start..].chars().count() as u32 + 1,
+            line: line as u32,
+            column: self.text[line_start..start].chars().count() as u32 + 1,
         }
     }
 }

@@ -441,7 +441,9 @@ fn views() {
 
 #[test]
 fn ten_thousand_hosts_load_in_a_moment() {
-    let section = |n| format!("[g{n}]\nh{n}-[001:100] a=1 b='x y'\n[g{n}:vars]\nv={n}\n");
+    let host = |group, n| format!("h{group}-{n} a={n} b='x y'\n");
+    let hosts = |group| (0..100).map(|n| host(group, n)).collect::<Vec<_>>().concat();
+    let section = |n| format!("[g{n}]\n{}[g{n}:vars]\nv={n}\n", hosts(n));
     let sections: String = (0..100).map(section).collect::<Vec<_>>().concat();
     let children = (0..100).map(|n| format!("g{n}\n")).collect::<Vec<_>>().concat();
     let text = format!("{sections}[all_of_them:children]\n{children}");
