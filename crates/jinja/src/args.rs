@@ -41,7 +41,7 @@ impl Args {
     }
 
     /// The next positional argument.
-    pub fn next(&mut self) -> Option<Value> {
+    pub fn next_positional(&mut self) -> Option<Value> {
         self.positional.pop_front()
     }
 

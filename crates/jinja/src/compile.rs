@@ -53,13 +53,43 @@ pub(crate) fn compile_with(
     let syntax = syntax_of(options)?;
     check_operators(source, mode, &syntax)?;
     convert_text(source, source, mode, &syntax).or_else(|mistake| {
-        // Copied from web pages, tags contain no-break spaces, which Jinja2 takes for spaces.
-        if !source.contains('\u{a0}') {
-            return Err(mistake);
+        let accepted = accepted_elsewhere(source, &mistake, &syntax);
+        match accepted {
+            Some(text) => convert_text(&text, source, mode, &syntax).map_err(|_| mistake),
+            None => Err(mistake),
         }
-        let spaced = source.replace('\u{a0}', "  ");
-        convert_text(&spaced, source, mode, &syntax).map_err(|_| mistake)
     })
+}
+
+/// The text in other words of the same length, where Jinja2 accepts what the parser does not.
+fn accepted_elsewhere(source: &str, mistake: &Mistake, syntax: &SyntaxConfig) -> Option<String> {
+    if mistake.0.message().ends_with("block tags in macros are not allowed") {
+        return Some(without_blocks(source, syntax));
+    }
+    // Copied from web pages, tags contain no-break spaces, which Jinja2 takes for spaces.
+    source.contains('\u{a0}').then(|| source.replace('\u{a0}', "  "))
+}
+
+/// Blocks as conditions that always hold: in a macro nothing can replace them.
+fn without_blocks(source: &str, syntax: &SyntaxConfig) -> String {
+    let mut text = source.to_owned();
+    let mut tokens = tokenize(source, false, syntax.clone()).map_while(Result::ok).peekable();
+    while let Some((token, _)) = tokens.next() {
+        let Some((Token::Ident(word @ ("block" | "endblock")), start)) =
+            tokens.next_if(|_| matches!(token, Token::BlockStart))
+        else {
+            continue;
+        };
+        let mut end = start.end_offset;
+        while let Some((_, span)) = tokens.next_if(|(token, _)| matches!(token, Token::Ident(_))) {
+            end = span.end_offset;
+        }
+        let range = start.start_offset as usize..end as usize;
+        let new = if word == "block" { "if 1" } else { "endif" };
+        let padded = format!("{new:<width$}", width = range.len());
+        text.replace_range(range, &padded);
+    }
+    text
 }
 
 fn syntax_of(options: &TemplateOptions) -> Result<SyntaxConfig, Mistake> {

@@ -124,7 +124,7 @@ fn range(scope: &Scope<'_>, mut args: Args) -> Result<Value, Error> {
 }
 
 fn dict(scope: &Scope<'_>, mut args: Args) -> Result<Value, Error> {
-    let mut map = match args.next() {
+    let mut map = match args.next_positional() {
         Some(value) => methods::pairs(scope, &value)?,
         None => Map::new(),
     };
@@ -141,7 +141,7 @@ fn undef(_scope: &Scope<'_>, mut args: Args) -> Result<Value, Error> {
 }
 
 fn lookup(scope: &Scope<'_>, mut args: Args, wants_list: bool) -> Result<Value, Error> {
-    let name = args.next().ok_or_else(|| {
+    let name = args.next_positional().ok_or_else(|| {
         Error::new(
             ErrorKind::Type,
             "_lookup() missing 1 required positional argument: 'plugin_name'",

@@ -17,6 +17,6 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { output: 64 << 20, steps: 20_000_000, time: Duration::from_secs(60), depth: 240 }
+        Self { output: 64 << 20, steps: 20_000_000, time: Duration::from_mins(1), depth: 240 }
     }
 }

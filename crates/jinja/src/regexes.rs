@@ -2,6 +2,7 @@
 //! and back-tracking is bounded.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use fancy_regex::{Regex, RegexBuilder};
@@ -172,7 +173,7 @@ fn named_reference(letters: &mut std::iter::Peekable<std::str::Chars<'_>>, out: 
         letters.next();
     }
     let name: String = letters.by_ref().take_while(|letter| *letter != ')').collect();
-    out.push_str(&format!(r"?:\k<{name}>)"));
+    write!(out, r"?:\k<{name}>)").expect("a string takes everything");
 }
 
 /// Python's `re.escape`.

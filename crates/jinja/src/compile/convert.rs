@@ -134,7 +134,7 @@ impl<'s> Converter<'s> {
             ast::Stmt::Import(import) => {
                 Stmt::Import(self.expression(&import.expr)?, self.identifier(&import.name)?)
             }
-            ast::Stmt::FromImport(import) => self.from_import(import)?,
+            ast::Stmt::FromImport(import) => self.import_names(import)?,
             ast::Stmt::Macro(it) => Stmt::Macro(Arc::new(self.macro_definition(it)?)),
             ast::Stmt::CallBlock(block) => {
                 let call = self.call(&block.call)?;
@@ -180,7 +180,7 @@ impl<'s> Converter<'s> {
         }
     }
 
-    fn from_import(&mut self, import: &ast::FromImport<'_>) -> Result<Stmt, Mistake> {
+    fn import_names(&mut self, import: &ast::FromImport<'_>) -> Result<Stmt, Mistake> {
         let source = self.expression(&import.expr)?;
         let names = import.names.iter().map(|(name, alias)| {
             let name = self.identifier(name)?;

@@ -102,7 +102,7 @@ impl Object for MacroValue {
         if inner.module.set(self.module.clone()).is_err() {
             return Err(Error::new(ErrorKind::Recursion, "a macro cannot be entered twice"));
         }
-        *inner.locals.borrow_mut() = self.captured.clone();
+        inner.locals.borrow_mut().clone_from(&self.captured);
         let frame = self.bind(&inner, args)?;
         let result = inner.framed(frame, || inner.capture(&self.definition.body));
         result.map(|value| if value.is_none() { Value::from("") } else { value })

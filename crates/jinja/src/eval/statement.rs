@@ -79,7 +79,7 @@ impl Scope<'_> {
                 let module = self.import(node)?;
                 self.set(name, module);
             }
-            Stmt::FromImport(node, names) => self.from_import(node, names)?,
+            Stmt::FromImport(node, names) => self.import_names(node, names)?,
             Stmt::Continue => return Ok(Flow::Continue),
             Stmt::Break => return Ok(Flow::Break),
         }

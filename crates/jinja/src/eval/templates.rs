@@ -150,7 +150,7 @@ impl Scope<'_> {
     fn sibling(&self, unit: Unit, module: Arc<Module>, blocks: &Rc<Blocks>) -> Self {
         let mut scope = Self::new(self.run, unit);
         scope.module = module.into();
-        *scope.locals.borrow_mut() = self.locals.borrow().clone();
+        scope.locals.borrow_mut().clone_from(&self.locals.borrow());
         scope.blocks = Some(blocks.clone());
         scope
     }
@@ -232,7 +232,7 @@ impl Scope<'_> {
         Ok(Value::object(Arc::new(Imported { name: name.to_string(), module })))
     }
 
-    pub(super) fn from_import(
+    pub(super) fn import_names(
         &self,
         node: &Node,
         names: &[(Arc<str>, Arc<str>)],

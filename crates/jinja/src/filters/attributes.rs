@@ -32,7 +32,7 @@ fn map(scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Value, Error> 
     let items = scope.iterate(&value)?;
     let Some(path) = attribute else {
         let name = args
-            .next()
+            .next_positional()
             .ok_or_else(|| Error::type_error("map requires a filter argument"))?
             .to_string();
         let mapped = items.into_iter().map(|item| {
@@ -61,11 +61,14 @@ fn select(
     by_attribute: bool,
 ) -> Result<Value, Error> {
     let path = if by_attribute {
-        Some(args.next().ok_or_else(|| Error::type_error("missing parameter for attribute name"))?)
+        Some(
+            args.next_positional()
+                .ok_or_else(|| Error::type_error("missing parameter for attribute name"))?,
+        )
     } else {
         None
     };
-    let test = args.next().map(|name| name.to_string());
+    let test = args.next_positional().map(|name| name.to_string());
     let mut kept = Vec::new();
     for item in scope.iterate(value)? {
         scope.step()?;

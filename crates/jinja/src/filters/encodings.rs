@@ -1,5 +1,7 @@
 //! Filters between data and text: JSON, YAML, base64.
 
+use std::fmt::Write as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use serde_json::Value as Json;
@@ -161,7 +163,7 @@ impl JsonWriter {
                 '\u{c}' => self.out.push_str("\\f"),
                 _ if (letter as u32) < 0x20 || self.ascii && (letter as u32) > 0x7e => {
                     for unit in letter.encode_utf16(&mut [0; 2]) {
-                        self.out.push_str(&format!("\\u{unit:04x}"));
+                        write!(self.out, "\\u{unit:04x}").expect("a string takes everything");
                     }
                 }
                 _ => self.out.push(letter),

@@ -86,7 +86,8 @@ fn root(_scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Value, Error
     let base = args.take("base").map_or(Ok(2.0), |base| number(&base, "root()"))?;
     args.finish()?;
     let x = number(&value, "root()")?;
-    Ok(if base == 2.0 { x.sqrt() } else { x.powf(1.0 / base) }.into())
+    let is_square = base.to_bits() == 2.0_f64.to_bits();
+    Ok(if is_square { x.sqrt() } else { x.powf(1.0 / base) }.into())
 }
 
 const UNITS: [(char, u32); 8] =
@@ -172,7 +173,7 @@ fn file_size(_scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Value, 
         })?,
     };
     let base = if binary { 1024.0 } else { 1000.0 };
-    if size == 1.0 {
+    if size.to_bits() == 1.0_f64.to_bits() {
         return Ok("1 Byte".into());
     }
     if size < base {

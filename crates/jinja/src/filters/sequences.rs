@@ -126,25 +126,25 @@ fn slice(scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Value, Error
     Ok(rows.collect())
 }
 
-fn generator(scope: &Scope<'_>, args: &mut Args) -> Result<Random, Error> {
+fn generator(scope: &Scope<'_>, args: &mut Args) -> Random {
     let seed = args.take("seed").filter(|seed| !seed.is_none());
     if seed.is_none() {
         scope.templar().mark_volatile();
     }
-    Ok(match seed {
+    match seed {
         Some(seed) => match (seed.as_int(), seed.as_str()) {
             (Some(int), _) => Random::from_int(int),
             (_, Some(text)) => Random::from_text(text),
             _ => Random::from_text(&seed.to_string()),
         },
         None => Random::from_system(),
-    })
+    }
 }
 
 fn random(scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Value, Error> {
     let start = args.int("start")?;
     let step = args.int("step")?;
-    let mut generator = generator(scope, &mut args)?;
+    let mut generator = generator(scope, &mut args);
     args.finish()?;
     if let Some(end) = value.as_int() {
         let (start, step) = (i128::from(start.unwrap_or(0)), i128::from(step.unwrap_or(1)));
@@ -171,7 +171,7 @@ fn random(scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Value, Erro
 }
 
 fn shuffle(scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Value, Error> {
-    let mut generator = generator(scope, &mut args)?;
+    let mut generator = generator(scope, &mut args);
     args.finish()?;
     let mut items = scope.iterate(&value)?;
     for at in (1..items.len()).rev() {

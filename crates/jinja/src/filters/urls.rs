@@ -1,5 +1,7 @@
 //! Filters on URLs.
 
+use std::fmt::Write as _;
+
 use super::PLAIN;
 use crate::args::Args;
 use crate::environment::Environment;
@@ -23,7 +25,7 @@ fn quote(text: &str, safe: &str) -> String {
         if letter.is_ascii_alphanumeric() || "_.-~".contains(letter) || safe.contains(letter) {
             out.push(letter);
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            write!(out, "%{byte:02X}").expect("a string takes everything");
         }
     }
     out

@@ -140,7 +140,7 @@ fn formatted(value: &Value, spec: &str) -> Result<String, Error> {
     };
     let number = value.as_int().is_some() && value.as_bool().is_none() || value.as_f64().is_some();
     match (layout.kind, number) {
-        (None | Some('s'), false) | (None, true) if value.as_bool().is_some() => {
+        (None, _) | (Some('s'), false) if value.as_bool().is_some() => {
             Ok(layout.padded(&value.to_string(), false))
         }
         (None | Some('s'), false) => {
@@ -151,7 +151,7 @@ fn formatted(value: &Value, spec: &str) -> Result<String, Error> {
             };
             Ok(layout.padded(&text, false))
         }
-        (Some('d' | 'x' | 'X' | 'o' | 'b'), true) | (None, true) if value.as_int().is_some() => {
+        (None | Some('d' | 'x' | 'X' | 'o' | 'b'), true) if value.as_int().is_some() => {
             let int = truncated(value).unwrap_or_default();
             Ok(layout.padded(&layout.integer(int, layout.kind.unwrap_or('d')), true))
         }

@@ -44,7 +44,7 @@ impl Object for Namespace {
 }
 
 pub(super) fn namespace(scope: &Scope<'_>, mut args: Args) -> Result<Value, Error> {
-    let mut map = match args.next() {
+    let mut map = match args.next_positional() {
         Some(value) => methods::pairs(scope, &value)?,
         None => Map::new(),
     };

@@ -155,7 +155,9 @@ pub(crate) fn glob(pattern: &Path) -> Result<Vec<PathBuf>, Error> {
     for component in pattern.components() {
         let part = component.as_os_str().to_string_lossy();
         if !part.contains(['*', '?', '[']) {
-            found.iter_mut().for_each(|path| path.push(component));
+            for path in &mut found {
+                path.push(component);
+            }
             continue;
         }
         let mut next = Vec::new();

@@ -110,7 +110,7 @@ impl Request {
     }
 
     fn password(&self, scope: &Scope<'_>, path: &str) -> Result<String, Error> {
-        let path = self.file(scope, path);
+        let path = Self::file(scope, path);
         if path.as_os_str() != "/dev/null"
             && let Ok(content) = scope.controller().read(&path)
         {
@@ -129,7 +129,7 @@ impl Request {
         Ok(password)
     }
 
-    fn file(&self, scope: &Scope<'_>, path: &str) -> PathBuf {
+    fn file(scope: &Scope<'_>, path: &str) -> PathBuf {
         let path = PathBuf::from(path);
         if path.is_absolute() {
             return path;

@@ -106,7 +106,7 @@ fn change(
         }
         "update" => {
             let mut map = Map::new();
-            if let Some(other) = args.next() {
+            if let Some(other) = args.next_positional() {
                 map = pairs(scope, &other)?;
             }
             map.extend(args.rest_named().into_iter().map(|(name, value)| (name.into(), value)));

@@ -63,8 +63,10 @@ fn apply(options: &mut TemplateOptions, pair: &str) -> Result<(), Error> {
     let (name, value) = (name.trim(), value.trim());
     let text = || value.trim_matches(['\'', '"']).replace("\\n", "\n").replace("\\r", "\r");
     let flag = || match value {
-        "True" | "true" => Ok(true),
-        "False" | "false" => Ok(false),
+        "True" | "true" | "1" => Ok(true),
+        "False" | "false" | "0" => Ok(false),
+        // A text in quotes is true in Python, whatever it says.
+        quoted if quoted.len() > 2 && quoted.starts_with(['\'', '"']) => Ok(true),
         _ => Err(wrong(format!("'{name}' in the '#jinja2:' line must be True or False"))),
     };
     match name {

@@ -27,12 +27,14 @@ pub(super) fn register(environment: &mut Environment) {
         args.finish()?;
         Ok(is_same(&value, &other).into())
     });
-    environment.test("truthy", PLAIN, |_, value, mut args| {
-        truthy(&value, args.flag("convert_bool", false)).map(Value::from)
-    });
-    environment.test("falsy", PLAIN, |_, value, mut args| {
-        truthy(&value, args.flag("convert_bool", false)).map(|truth| Value::from(!truth))
-    });
+    for (name, wanted) in [("truthy", true), ("falsy", false)] {
+        environment.test(name, PLAIN, move |_, value, mut args| {
+            let convert = args.flag("convert_bool", false);
+            args.finish()?;
+            let converted = if convert { truth_of(&value) } else { None };
+            Ok((converted.unwrap_or_else(|| value.is_true()) == wanted).into())
+        });
+    }
     environment.test("filter", PLAIN, |scope, value, args| {
         args.finish()?;
         Ok(scope.environment().find_filter(&value.to_string()).is_ok().into())
@@ -138,11 +140,4 @@ fn is_same(left: &Value, right: &Value) -> bool {
         (Repr::Dict(left), Repr::Dict(right)) => left.is(right),
         _ => left.kind() == right.kind() && left == right,
     }
-}
-
-fn truthy(value: &Value, convert: bool) -> Result<bool, Error> {
-    if !convert {
-        return Ok(value.is_true());
-    }
-    Ok(truth_of(value).unwrap_or_else(|| value.is_true()))
 }

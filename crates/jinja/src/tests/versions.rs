@@ -121,8 +121,11 @@ fn invalid(text: &str, what: &str) -> Error {
     Error::value_error(format!("Version comparison failed: invalid {what} '{text}'"))
 }
 
+/// The release, and whether it is final, or else its letter and number.
+type Strict = ([u64; 3], (bool, char, u64));
+
 /// `1.2`, `1.2.3`, `1.2a1`: a final release is newer than its alphas and betas.
-fn strict_version(text: &str) -> Result<([u64; 3], (bool, char, u64)), Error> {
+fn strict_version(text: &str) -> Result<Strict, Error> {
     let wrong = || invalid(text, "version number");
     let end = text.find(['a', 'b']).unwrap_or(text.len());
     let (numbers, pre) = text.split_at(end);

@@ -41,7 +41,7 @@ fn equal(left: &Value, right: &Value, depth: usize) -> bool {
         (Repr::Object(left), Repr::Object(right)) => {
             Arc::ptr_eq(left, right) || left.compare(right.as_ref()) == Some(Ordering::Equal)
         }
-        (Repr::Float(left), Repr::Float(right)) => left == right,
+        (Repr::Float(left), Repr::Float(right)) => left.partial_cmp(right) == Some(Ordering::Equal),
         _ => match (left.as_int(), right.as_int()) {
             (Some(left), Some(right)) => left == right,
             (Some(int), None) => {

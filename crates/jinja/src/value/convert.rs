@@ -23,12 +23,18 @@ macro_rules! from_integers {
     ($($type:ty)*) => {$(
         impl From<$type> for Value {
             fn from(value: $type) -> Self {
-                Self::plain(Repr::Int(value as i128))
+                Self::plain(Repr::Int(value.into()))
             }
         }
     )*};
 }
-from_integers!(i32 i64 i128 u8 u16 u32 u64 usize);
+from_integers!(i32 i64 i128 u8 u16 u32 u64);
+
+impl From<usize> for Value {
+    fn from(value: usize) -> Self {
+        Self::plain(Repr::Int(value as i128))
+    }
+}
 
 impl From<f64> for Value {
     fn from(value: f64) -> Self {
