@@ -306,10 +306,12 @@ impl Clerk {
         );
         let spawned = std::thread::Builder::new().name("plan".to_owned()).spawn(move || {
             let step_to_run = &plan.steps[step];
-            tracing::info!(plan = %id, step, module = step_to_run.module, ?manner, "step begins");
+            let module = &step_to_run.module;
+            tracing::debug!(plan = %id, step, module, ?manner, "step begins");
             let report = |report: StepReport| say_output(&outbox, id, report);
             let outcome = executor.run_step(step_to_run, manner, &blobs, &cancel, &report);
-            tracing::info!(plan = %id, step, verdict = name_of(&outcome.verdict), "step ended");
+            let verdict = name_of(&outcome.verdict);
+            tracing::info!(plan = %id, step, module, verdict, "step ended");
             // The desk is gone when the program ends.
             let _ = events.send(Event::StepEnded { plan: id, step, outcome: Box::new(outcome) });
         });

@@ -256,8 +256,25 @@ fn parse(message: v1::ControllerMessage) -> Result<ControllerMessage, Ending> {
 }
 
 fn lost(status: tonic::Status) -> Ending {
-    let message = identity::explain(&status).unwrap_or_else(|| chain(&status));
-    Ending::Lost(message)
+    let explained = identity::explain(&status).or_else(|| broken(&status));
+    Ending::Lost(explained.unwrap_or_else(|| status.message().to_owned()))
+}
+
+/// How the operating system ended a connection, if that is what happened.
+fn broken(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return Some(match error.kind() {
+                io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => {
+                    "the controller closed the connection".to_owned()
+                }
+                _ => format!("the connection broke: {error}"),
+            });
+        }
+        next = error.source();
+    }
+    None
 }
 
 /// An error and its causes in one line, without what is said twice.

@@ -13,7 +13,7 @@ use crate::host::{Way, in_process, pipe, plan, resident, run, shell, step};
 /// Lets a check run over every way.
 async fn over_each(check: impl AsyncFn(&Way)) {
     for way in [in_process().await, pipe().await, resident().await] {
-        let checked = timeout(Duration::from_secs(60), check(&way)).await;
+        let checked = timeout(Duration::from_mins(1), check(&way)).await;
         assert!(checked.is_ok(), "{}: it did not come to an end", way.name);
     }
 }
@@ -91,7 +91,7 @@ async fn output_is_seen_while_a_command_runs() {
             while let Some(report) = reports.recv().await {
                 if let StepReport::Output { stream, bytes, .. } = report {
                     let name = if stream == OutputStream::Stdout { "out" } else { "err" };
-                    seen.push_str(&format!("{name}:{}", String::from_utf8_lossy(&bytes)));
+                    seen.extend([name, ":", &String::from_utf8_lossy(&bytes)]);
                     assert!(
                         started.elapsed() < Duration::from_millis(1900),
                         "{}: too late",

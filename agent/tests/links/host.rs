@@ -167,11 +167,13 @@ pub(crate) async fn run(link: &dyn Link, plan: DeployPlan) -> Said {
 impl Said {
     /// The outcomes of the steps that ended.
     pub(crate) fn outcomes(&self) -> Vec<&Outcome> {
-        let finished = |report| match report {
-            &StepReport::Finished { ref outcome, .. } => Some(&**outcome),
-            _ => None,
-        };
-        self.reports.iter().filter_map(finished).collect()
+        let mut outcomes = Vec::new();
+        for report in &self.reports {
+            if let StepReport::Finished { outcome, .. } = report {
+                outcomes.push(&**outcome);
+            }
+        }
+        outcomes
     }
 
     /// Starts and ends in short, e.g. `+0 -0 +1 -1`.
