@@ -140,7 +140,7 @@ mod tests {
         assert_eq!(last.seq, 2);
         assert_eq!(exit_code(&last.kind), Some(99));
         let EventKind::RunFinished { recap, .. } = last.kind else { panic!("not the last") };
-        assert_eq!(recap.hosts[&"web01".into()].unreachable, 1);
+        assert_eq!(recap.hosts[&model::HostName::from("web01")].unreachable, 1);
         assert_eq!(recorder.close(RunStatus::Cancelled), None);
         assert_eq!(recorder.status(), RunStatus::Cancelled);
     }

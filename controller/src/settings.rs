@@ -57,6 +57,18 @@ pub(crate) struct Settings {
     pub(crate) warnings: Vec<String>,
 }
 
+fn defaults(key: &'static str, environment: &'static [&'static str]) -> Name {
+    Name { section: "defaults", key, environment }
+}
+
+fn escalation(key: &'static str, environment: &'static [&'static str]) -> Name {
+    Name { section: "privilege_escalation", key, environment }
+}
+
+fn ssh(key: &'static str, environment: &'static [&'static str]) -> Name {
+    Name { section: "ssh_connection", key, environment }
+}
+
 /// The inventory of the machine, when nothing names another.
 const SYSTEM_INVENTORY: &str = "/etc/ansible/hosts";
 
@@ -89,10 +101,6 @@ impl Settings {
     }
 
     fn from(find: &Lookup<'_>) -> Result<Self, CliError> {
-        let defaults = |key, environment| Name { section: "defaults", key, environment };
-        let escalation =
-            |key, environment| Name { section: "privilege_escalation", key, environment };
-        let ssh = |key, environment| Name { section: "ssh_connection", key, environment };
         let gathering = find.choice(
             defaults("gathering", &["MUSTER_GATHERING", "ANSIBLE_GATHERING"]),
             &[

@@ -1,7 +1,7 @@
 //! The person's terminal: colours, width, passwords typed unseen, and the two streams.
 
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Write};
+use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Read as _, Write};
 
 use model::Secret;
 use nix::sys::termios::{self, LocalFlags, SetArg};
@@ -59,12 +59,46 @@ pub(crate) fn ask_password(prompt: &str) -> io::Result<Secret<String>> {
     terminal.flush()?;
     let visible = termios::tcgetattr(&terminal)?;
     let mut hidden = visible.clone();
-    hidden.local_flags.remove(LocalFlags::ECHO);
+    // Ctrl-C comes as a character too, so that the terminal is not left without its echo.
+    hidden.local_flags.remove(LocalFlags::ECHO | LocalFlags::ICANON | LocalFlags::ISIG);
     termios::tcsetattr(&terminal, SetArg::TCSAFLUSH, &hidden)?;
-    let mut line = String::new();
-    let read = BufReader::new(&terminal).read_line(&mut line);
+    let typed = read_typed(BufReader::new(&terminal).bytes());
     termios::tcsetattr(&terminal, SetArg::TCSAFLUSH, &visible)?;
     writeln!(terminal)?;
-    read?;
-    Ok(Secret::new(line.trim_end_matches(['\r', '\n']).to_owned()))
+    typed.map(Secret::new)
+}
+
+/// What a person types until Enter, with what backspace and Ctrl-U take back.
+fn read_typed(bytes: impl Iterator<Item = io::Result<u8>>) -> io::Result<String> {
+    const INTERRUPT: u8 = 0x03;
+    const END: u8 = 0x04;
+    const KILL: u8 = 0x15;
+    let mut typed = Vec::new();
+    for byte in bytes {
+        match byte? {
+            b'\r' | b'\n' | END => break,
+            INTERRUPT => return Err(io::ErrorKind::Interrupted.into()),
+            KILL => typed.clear(),
+            0x08 | 0x7f => {
+                // A character may have several bytes.
+                while typed.pop().is_some_and(|byte: u8| byte & 0xc0 == 0x80) {}
+            }
+            byte => typed.push(byte),
+        }
+    }
+    String::from_utf8(typed).map_err(|_| io::Error::other("the password is not UTF-8 text"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn typing_can_be_corrected_and_interrupted() {
+        let typed = |text: &str| read_typed(text.bytes().map(Ok));
+        assert_eq!(typed("secret\nrest").unwrap(), "secret");
+        assert_eq!(typed("se\u{7f}ä\u{8}cret\r").unwrap(), "scret");
+        assert_eq!(typed("wrong\u{15}right\n").unwrap(), "right");
+        assert_eq!(typed("x\u{3}").unwrap_err().kind(), io::ErrorKind::Interrupted);
+    }
 }

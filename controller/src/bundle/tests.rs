@@ -8,7 +8,9 @@ use super::*;
 
 fn packed(paths: &[&Path]) -> (Vec<u8>, Vec<String>) {
     let mut packer = Packer::default();
-    paths.iter().for_each(|path| packer.add(path).unwrap());
+    for path in paths {
+        packer.add(path).unwrap();
+    }
     let mut bytes = Vec::new();
     packer.write(&mut bytes).unwrap();
     (bytes, packer.warnings)

@@ -62,8 +62,9 @@ pub(crate) async fn ad_hoc(
     let content = args.load(call, Surroundings::here(&settings, Passwords::default()))?;
     let limit = content.options.limit.as_deref();
     let chosen = content.inventory.select(std::slice::from_ref(&call.pattern), limit)?;
-    let hosts: String = chosen.hosts.iter().map(|host| format!("    {host}\n")).collect();
-    terminal::print(&format!("  hosts ({}):\n{hosts}", chosen.hosts.len()))?;
+    let head = format!("  hosts ({}):\n", chosen.hosts.len());
+    let text = chosen.hosts.iter().fold(head, |text, host| text + &format!("    {host}\n"));
+    terminal::print(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 

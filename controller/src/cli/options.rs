@@ -7,7 +7,7 @@ use engine::{Defaults, Options};
 use model::Secret;
 
 use crate::content::read_extra_vars;
-use crate::error::CliError;
+use crate::error::{CliError, ErrorKind};
 use crate::job::Surroundings;
 use crate::settings::Settings;
 use crate::terminal;
@@ -109,7 +109,7 @@ impl Passwords {
     ) -> Result<Self, CliError> {
         let mut passwords = Self::default();
         if connection.ask_pass || settings.ask_pass {
-            passwords.connection = Some(terminal::ask_password("SSH password")?);
+            passwords.connection = Some(ask("SSH password")?);
         }
         if escalation.ask_become_pass || settings.become_ask_pass {
             let default = passwords.connection.clone();
@@ -117,12 +117,21 @@ impl Passwords {
                 Some(_) => "BECOME password[defaults to SSH password]",
                 None => "BECOME password",
             };
-            let typed = terminal::ask_password(prompt)?;
+            let typed = ask(prompt)?;
             passwords.r#become =
                 Some(if typed.reveal().is_empty() { default.unwrap_or(typed) } else { typed });
         }
         Ok(passwords)
     }
+}
+
+fn ask(prompt: &str) -> Result<Secret<String>, CliError> {
+    terminal::ask_password(prompt).map_err(|error| {
+        if error.kind() == std::io::ErrorKind::Interrupted {
+            return CliError::new(ErrorKind::Interrupted, "interrupted by the person");
+        }
+        CliError::failed(format!("cannot ask for a password: {error}"))
+    })
 }
 
 /// Flags that every run has.

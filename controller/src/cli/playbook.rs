@@ -131,7 +131,7 @@ impl PlaybookArgs {
             listing(content, what)?
         } else {
             let names = content.playbooks.iter().map(|playbook| playbook.path.display());
-            names.map(|name| format!("\nplaybook: {name}\n")).collect()
+            names.fold(String::new(), |text, name| text + &format!("\nplaybook: {name}\n"))
         };
         terminal::print(&text)?;
         Ok(ExitCode::SUCCESS)

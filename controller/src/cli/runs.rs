@@ -4,6 +4,7 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use jiff::Timestamp;
 use model::RunId;
 use proto::v1::{CancelRunRequest, ListRunsRequest, RunSummary};
 use report::{Console, JsonLines, Reporter};
@@ -115,7 +116,7 @@ fn summary(run: store::Run) -> Result<RunSummary, CliError> {
         title: run.title,
         status: status.as_str().unwrap_or_default().to_owned(),
         started_at_ms: run.started.as_millisecond(),
-        ended_at_ms: run.ended.map(|ended| ended.as_millisecond()),
+        ended_at_ms: run.ended.map(Timestamp::as_millisecond),
         caller: run.caller,
     })
 }
@@ -142,7 +143,9 @@ async fn replay(
         let events = store.events(run, last, 1000).await.map_err(CliError::failed)?;
         let Some(newest) = events.last() else { break };
         last = newest.seq;
-        events.iter().for_each(|event| screen.see(event));
+        for event in &events {
+            screen.see(event);
+        }
     }
     screen.finish();
     Ok(ExitCode::SUCCESS)

@@ -58,7 +58,7 @@ mod tests {
         table.row(["a\u{1b}[2J".into(), String::new()]);
         assert_eq!(
             table.render(),
-            "NAME           STATE\nweb01.example  good\na\u{fffd}[2J         -\n"
+            "NAME           STATE\nweb01.example  good\na\u{fffd}[2J          -\n"
         );
     }
 }

@@ -39,11 +39,11 @@ impl Remote {
         passwords: Passwords,
         environment: &Environment,
     ) -> Result<StartRunRequest, CliError> {
-        if let Job::Playbook(args) = job {
-            for path in args.playbooks.iter().filter(|path| !path.is_file()) {
-                let path = path.display();
-                return Err(CliError::failed(format!("the playbook: {path} could not be found")));
-            }
+        if let Job::Playbook(args) = job
+            && let Some(path) = args.playbooks.iter().find(|path| !path.is_file())
+        {
+            let path = path.display();
+            return Err(CliError::failed(format!("the playbook: {path} could not be found")));
         }
         let archive = pack(job, settings)?;
         let bundle = self.upload(archive).await?;
