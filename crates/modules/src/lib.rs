@@ -27,6 +27,7 @@ mod setup;
 mod stat;
 mod systemd;
 mod tool;
+mod unarchive;
 mod uri;
 mod user;
 mod wait_for;

@@ -47,6 +47,7 @@ modules! {
     "stat" in "ansible.builtin" => crate::stat::Stat,
     "systemd" in "ansible.builtin" => crate::systemd::Systemd,
     "systemd_service" in "ansible.builtin" => crate::systemd::Systemd,
+    "unarchive" in "ansible.builtin" => crate::unarchive::Unarchive,
     "uri" in "ansible.builtin" => crate::uri::Uri,
     "user" in "ansible.builtin" => crate::user::User,
     "wait_for" in "ansible.builtin" => crate::wait_for::WaitFor,
