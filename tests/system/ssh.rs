@@ -28,7 +28,10 @@ fn ssh_and_agents_give_the_same_recap() -> Result<()> {
     // The hosts as they were, and the same run through resident agents.
     for machine in &fleet.machines {
         machine.exec(&["sh", "-c", "systemctl disable --now webapp; rm -rf /opt/webapp /etc/webapp /etc/systemd/system/webapp.service; userdel webapp"])?;
-        assert!(!machine.sh("pgrep -f muster-agent")?.status.success(), "nothing stays behind");
+        assert!(
+            !machine.sh("ps -eo args | grep -e '[-]-stdio'")?.status.success(),
+            "nothing stays behind"
+        );
     }
     let controller = Controller::start(fleet.directory(), fleet.gateway())?;
     for machine in &fleet.machines {
