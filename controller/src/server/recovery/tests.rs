@@ -172,7 +172,7 @@ fn a_result_belongs_to_the_task_that_was_current() {
     let mut recap = Recap::default();
     events.iter().for_each(|event| recap.add(&event.kind));
     kinds.iter().for_each(|kind| recap.add(kind));
-    assert_eq!(recap.hosts[&"web01".into()].ok, 2);
+    assert_eq!(recap.hosts[&HostName::from("web01")].ok, 2);
 }
 
 #[test]
