@@ -1,7 +1,6 @@
 //! From what happens to events: numbered, dated, counted; and on to reporters.
 
 use std::io;
-use std::path::Path;
 use std::process::ExitCode;
 
 use jiff::Timestamp;
@@ -52,19 +51,13 @@ impl Recorder {
     }
 }
 
-/// Takes the directory of an unpacked project off the paths that people see: they know the files by their own names.
-pub(crate) fn shorten(kind: &mut EventKind, base: &Path) {
-    let prefix = format!("{}/", base.display());
-    let short = |text: &mut String| {
-        if text.contains(&prefix) {
-            *text = text.replace(&prefix, "");
-        }
-    };
+/// Gives an event the names by which people know the files of an unpacked project.
+pub(crate) fn shorten(kind: &mut EventKind, short: impl Fn(&mut String)) {
     match kind {
         EventKind::RunStarted { playbooks, .. } => playbooks.iter_mut().for_each(short),
         EventKind::TaskStarted { place: Some(place), .. } => short(&mut place.file),
         EventKind::TaskFinished { result, .. } | EventKind::ItemFinished { result, .. } => {
-            result.diagnostic.iter_mut().for_each(short);
+            result.diagnostic.iter_mut().for_each(&short);
             result.place.iter_mut().for_each(|place| short(&mut place.file));
         }
         EventKind::Included { file, .. } => short(file),

@@ -193,3 +193,6 @@ fn write_file(path: &Path, text: &str) -> Result<(), CliError> {
     file.persist(path).map_err(|error| CliError::failed(error.error))?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,6 @@
 //! ```
 //! What comes together is kept together: one transaction for the plans of a hundred hosts.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -16,6 +15,7 @@ use serde_json::Value;
 use store::{Plan, Store};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::project::FileNames;
 use crate::recorder::{Recorder, shorten};
 
 /// Events in a transaction, at most.
@@ -44,8 +44,7 @@ pub(crate) struct Departure {
 pub(crate) struct Journal {
     store: Store,
     run: RunId,
-    /// Where the run's project is unpacked: nothing that people know the files by.
-    base: Option<PathBuf>,
+    names: Option<FileNames>,
     recorder: Recorder,
     last: u64,
     events: mpsc::UnboundedReceiver<EventKind>,
@@ -65,7 +64,7 @@ impl Journal {
     pub(crate) fn new(
         store: Store,
         run: RunId,
-        base: Option<PathBuf>,
+        names: Option<FileNames>,
     ) -> (Self, Pen, watch::Receiver<Progress>) {
         let (events, happened) = mpsc::unbounded_channel();
         let (departures, departing) = mpsc::unbounded_channel();
@@ -73,7 +72,7 @@ impl Journal {
         let journal = Self {
             store,
             run,
-            base,
+            names,
             recorder: Recorder::new(run),
             last: 0,
             events: happened,
@@ -130,8 +129,8 @@ impl Journal {
     /// Keeps events.
     pub(crate) async fn write(&mut self, mut kinds: Vec<EventKind>) {
         for kind in &mut kinds {
-            if let Some(base) = &self.base {
-                shorten(kind, base);
+            if let Some(names) = &self.names {
+                shorten(kind, |text| names.restore(text));
             }
             if let EventKind::FactsLearned { host, facts } = kind {
                 self.learn(host, facts).await;
@@ -174,4 +173,57 @@ impl Journal {
 async fn pause(run: RunId, error: &store::Error) {
     tracing::error!(%run, "its events cannot be kept; trying again: {}", crate::error::chain(error));
     tokio::time::sleep(PAUSE).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use model::PlanId;
+
+    use super::*;
+
+    fn warning(number: u32) -> EventKind {
+        EventKind::Warned { message: number.to_string() }
+    }
+
+    #[tokio::test]
+    async fn a_plan_leaves_behind_the_events_before_it() {
+        let store = Store::in_memory().await.unwrap();
+        let id = RunId::generate();
+        let run = store::Run {
+            id,
+            title: "site.yml".into(),
+            caller: "me".into(),
+            status: RunStatus::Running,
+            started: Timestamp::now(),
+            ended: None,
+        };
+        store.start_run(&run).await.unwrap();
+        let (journal, pen, progress) = Journal::new(store.clone(), id, None);
+        let keeping = tokio::spawn(journal.keep());
+        for number in 1..=1000 {
+            pen.events.send(warning(number)).unwrap();
+        }
+        let plan = Plan {
+            id: PlanId::generate(),
+            run: id,
+            host: "web01".into(),
+            agent: None,
+            after_seq: 0,
+            steps: 1,
+            no_log: false,
+        };
+        let (kept, answer) = oneshot::channel();
+        pen.departures.send(Departure { plan, kept }).ok().unwrap();
+        answer.await.unwrap().unwrap();
+        assert_eq!(store.events(id, 999, 10).await.unwrap()[0].kind, warning(1000));
+        assert_eq!(store.plans(id).await.unwrap()[0].0.after_seq, 1000);
+        assert!(!progress.borrow().is_over);
+
+        drop(pen);
+        keeping.await.unwrap().finish(RunStatus::Cancelled).await;
+        assert_eq!(*progress.borrow(), Progress { seq: 1001, is_over: true });
+        let run = store.run(id).await.unwrap().unwrap();
+        assert_eq!(run.status, RunStatus::Cancelled);
+        assert!(run.ended.is_some());
+    }
 }

@@ -95,7 +95,7 @@ impl Runs {
         self.store.start_run(&run).await?;
         tracing::info!(run = %id, title = run.title, caller = run.caller, "started");
         let (journal, pen, progress) =
-            Journal::new(self.store.clone(), id, Some(project.directory.path().to_owned()));
+            Journal::new(self.store.clone(), id, Some(project.names.clone()));
         let cancel = self.enter(id, progress);
         let runs = self.clone();
         tokio::spawn(async move {

@@ -1,5 +1,3 @@
-//! Recovery as tables: events, plans and results in, new events out.
-
 use jiff::Timestamp;
 use model::{AgentId, Recap, StepId};
 
@@ -174,7 +172,7 @@ fn a_result_belongs_to_the_task_that_was_current() {
     let mut recap = Recap::default();
     events.iter().for_each(|event| recap.add(&event.kind));
     kinds.iter().for_each(|kind| recap.add(kind));
-    assert_eq!(recap.hosts[&model::HostName::from("web01")].ok, 2);
+    assert_eq!(recap.hosts[&HostName::from("web01")].ok, 2);
 }
 
 #[test]
