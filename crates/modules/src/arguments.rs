@@ -124,7 +124,7 @@ macro_rules! arguments {
                     std::sync::OnceLock::new();
                 SPEC.get_or_init(|| $crate::arguments::Spec {
                     doc: [$($doc),*].map(str::trim).join("\n"),
-                    fields: [$(
+                    fields: <[Vec<$crate::arguments::Field>]>::concat(&[$(
                         <$type as $crate::arguments::ArgType>::describe({
                             #[allow(unused_mut, reason = "a field may have no options")]
                             let mut field = $crate::arguments::Field::new::<$type>(
@@ -134,7 +134,7 @@ macro_rules! arguments {
                             $($($crate::arguments::field_option!(field $option $($value)?);)*)?
                             field
                         })
-                    ),*].concat(),
+                    ),*]),
                     rules: $crate::arguments::Rules {
                         $($rule: &[$($group),*],)*
                         ..$crate::arguments::Rules::default()
@@ -145,6 +145,7 @@ macro_rules! arguments {
             fn take_all(
                 reader: &mut $crate::arguments::Reader<'_>,
             ) -> Result<Self, $crate::contract::Failure> {
+                let _ = &reader;
                 Ok(Self {
                     $($field: <$type as $crate::arguments::ArgType>::take(
                         reader,

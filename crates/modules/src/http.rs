@@ -15,6 +15,9 @@ use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConf
 pub(crate) mod netrc;
 pub(crate) mod url;
 
+#[cfg(test)]
+mod tests;
+
 /// More than any certificate bundle or key, less than trouble.
 const PEM_LIMIT: u64 = 8 << 20;
 const MAX_REDIRECTS: usize = 20;
@@ -274,8 +277,10 @@ fn proxy(probe: &dyn Probe, url: &str) -> Result<Option<ureq::Proxy>, HttpError>
     if let Some(user) = given.username() {
         builder = builder.username(user).password(given.password().unwrap_or_default());
     }
-    if let Some(exceptions) = variable("no_proxy") {
-        builder = builder.no_proxy(&exceptions);
+    let exceptions = variable("no_proxy").unwrap_or_default();
+    for name in exceptions.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        // As in Python, a domain stands for itself and all below it.
+        builder = builder.no_proxy(name).no_proxy(&format!(".{}", name.trim_start_matches('.')));
     }
     builder.build().map(Some).map_err(invalid)
 }

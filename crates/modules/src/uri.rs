@@ -15,6 +15,7 @@ use ureq::http::Method;
 
 use crate::arguments::{arguments, choices, python_text};
 use crate::contract::{Check, Failure, Module};
+use crate::files::FileAttributes;
 use crate::http::{self, Login, Redirects, Request, Settings};
 
 choices! {
@@ -110,12 +111,7 @@ arguments! {
         pub decompress: bool { default: true },
         /// The content of `src`, when the controller sent it.
         pub blob: Option<model::Digest> { named: "_blob", hidden },
-        /// Owner of `dest`.
-        pub owner: Option<String>,
-        /// Group of `dest`.
-        pub group: Option<String>,
-        /// Mode of `dest`.
-        pub mode: Option<crate::arguments::FileMode>,
+        pub file: FileAttributes,
     }
     mutually_exclusive: [&["body", "src"]];
 }

@@ -99,6 +99,9 @@ impl Module for WaitFor {
         ] {
             result.insert(key.to_owned(), value);
         }
+        if let Some(path) = self.path.as_ref().filter(|_| self.state != State::Absent) {
+            crate::files::describe(host, path, result)?;
+        }
         Ok(())
     }
 

@@ -1,3 +1,5 @@
+//! Recovery as tables: events, plans and results in, new events out.
+
 use jiff::Timestamp;
 use model::{AgentId, Recap, StepId};
 

@@ -19,7 +19,6 @@ pub(crate) struct Package {
     pub(crate) state: State,
     /// `apt-mark hold`.
     pub(crate) held: bool,
-    source: String,
     pub(crate) section: String,
     provides: Vec<String>,
 }
@@ -132,13 +131,8 @@ impl Package {
         self.state == State::Installed
     }
 
-    /// The source package.
-    pub(crate) fn source(&self) -> &str {
-        if self.source.is_empty() { &self.name } else { &self.source }
-    }
-
     fn read_field(&mut self, line: &[u8]) {
-        // Only these four are wanted; looking at bytes first keeps the file's megabytes cheap.
+        // Only these are wanted; looking at bytes first keeps the file's megabytes cheap.
         let Some(colon) = line.iter().position(|byte| *byte == b':') else { return };
         let value = || String::from_utf8_lossy(line[colon + 1..].trim_ascii()).into_owned();
         match &line[..colon] {
@@ -146,10 +140,6 @@ impl Package {
             b"Version" => self.version = value(),
             b"Architecture" => self.architecture = value(),
             b"Section" => self.section = value(),
-            b"Source" => {
-                let source = value();
-                source.split(' ').next().unwrap_or_default().clone_into(&mut self.source);
-            }
             b"Status" => {
                 let status = value();
                 let words: Vec<&str> = status.split(' ').collect();
@@ -190,7 +180,7 @@ mod tests {
         let find = |name: &str| database.find(name).expect("is known");
         let exim = find("exim4");
         assert!(exim.is_installed() && exim.held);
-        assert_eq!((exim.version.as_str(), exim.source()), ("4.96-1", "exim"));
+        assert_eq!(exim.version, "4.96-1");
         assert!(database.is_provided("smtp") && !database.is_provided("editor"));
         assert_eq!(find("vim").state, State::ConfigFiles);
         assert_eq!(find("half").state, State::Partly);
