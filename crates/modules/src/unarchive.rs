@@ -3,6 +3,8 @@
 
 mod entries;
 mod plan;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashSet;
 use std::io::Read;
@@ -63,6 +65,14 @@ pub(crate) struct Unpack {
 
 impl Change for Unpack {}
 
+/// What is set when all is written.
+#[derive(Default)]
+struct Last {
+    times: Vec<(PathBuf, SystemTime)>,
+    /// Until then their owner can write into them, whatever the archive says.
+    directories: Vec<(PathBuf, Attributes)>,
+}
+
 impl Module for Unarchive {
     type Change = Unpack;
 
@@ -89,7 +99,10 @@ impl Module for Unarchive {
         let mut todo = HashSet::new();
         for entry in &plan.entries {
             host.keep_going()?;
-            if !self.is_in_place(host, &dest, entry)? {
+            // A file that is replaced leaves its other names behind.
+            let is_left_behind =
+                matches!(&entry.kind, Kind::HardLink(target) if todo.contains(target));
+            if !self.is_in_place(host, &dest, entry)? || is_left_behind {
                 todo.insert(entry.path.clone());
             }
         }
@@ -102,18 +115,27 @@ impl Module for Unarchive {
     }
 
     fn apply(&self, unpack: Unpack, host: &dyn System, result: &mut Args) -> Result<(), Failure> {
-        let mut times = Vec::new();
+        let mut last = Last::default();
         let strip = self.strip()?;
+        // A file on the host may have been replaced since the check: it is judged again.
+        let mut plan = Plan::of(self.packed(host)?);
         each_entry(self.open(host)?, unpack.format, &mut |entry, content| {
             host.keep_going()?;
-            let Some(entry) = entry.stripped(strip) else { return Ok(()) };
+            let admitted = plan.admit(entry, strip).map_err(|failure| {
+                Failure::new(format!("the archive changed on the way: {}", failure.message))
+            })?;
+            let Some(entry) = admitted else { return Ok(()) };
             if unpack.todo.contains(&entry.path) {
-                self.write(host, &unpack.dest, &entry, content, &mut times)?;
+                self.write(host, &unpack.dest, &entry, content, &mut last)?;
             }
             Ok(())
         })?;
-        for (path, modified) in times.into_iter().rev() {
+        for (path, modified) in last.times {
             host.set_times(&path, None, Some(modified))?;
+        }
+        for (path, attributes) in last.directories.into_iter().rev() {
+            host.keep_going()?;
+            host.set_attributes(&path, attributes, false)?;
         }
         files::describe(host, &unpack.dest, result)
     }
@@ -161,23 +183,34 @@ impl Unarchive {
 
     fn plan(&self, host: &dyn Probe, format: Format) -> Result<Plan, Failure> {
         let strip = self.strip()?;
-        let mut plan = Plan::default();
+        let mut plan = Plan::of(self.packed(host)?);
         each_entry(self.open(host)?, format, &mut |entry, content| {
             host.keep_going()?;
-            plan.check(&entry)?;
-            let Some(mut entry) = entry.stripped(strip) else { return Ok(()) };
+            let Some(mut entry) = plan.admit(entry, strip)? else { return Ok(()) };
             if let Kind::File { digest, size } = &mut entry.kind {
                 let mut sums = Checksums::default();
-                *size = pump(content, |bytes| sums.update(bytes))?;
+                *size = pump(content, |bytes| {
+                    host.keep_going()?;
+                    sums.update(bytes);
+                    plan.count(bytes.len() as u64)
+                })?;
                 *digest = Some(sums.digest());
-                plan.count(*size)?;
             }
             if self.is_chosen(&entry.path) {
                 plan.entries.push(entry);
             }
             Ok(())
         })?;
+        plan.settle();
         Ok(plan)
+    }
+
+    /// The size of the archive, when it is known.
+    fn packed(&self, host: &dyn Probe) -> Result<Option<u64>, Failure> {
+        match self.blob {
+            Some(_) => Ok(self.blob_size),
+            None => Ok(host.stat(&self.src, true)?.map(|stat| stat.size)),
+        }
     }
 
     fn is_chosen(&self, path: &Path) -> bool {
@@ -191,6 +224,9 @@ impl Unarchive {
     fn is_in_place(&self, host: &dyn Probe, dest: &Path, entry: &Entry) -> Result<bool, Failure> {
         let path = dest.join(&entry.path);
         refuse_links_on_the_way(host, dest, &entry.path)?;
+        if let Kind::HardLink(target) = &entry.kind {
+            refuse_unless_linkable(host, dest, target)?;
+        }
         let Some(stat) = host.stat(&path, false)? else { return Ok(false) };
         let attributes_fit = || -> Result<bool, Failure> {
             let wanted = self.attributes_of(host, entry)?;
@@ -214,10 +250,9 @@ impl Unarchive {
                 Ok(other
                     .is_some_and(|other| other.inode == stat.inode && other.device == stat.device))
             }
-            (_, FileKind::Directory) => Err(Failure::new(format!(
-                "cannot unpack {}: a directory is in its place",
-                path.display()
-            ))),
+            (Kind::Directory, other) | (_, other @ FileKind::Directory) => Err(Failure::new(
+                format!("cannot unpack {}: a {} is in its place", path.display(), other.name()),
+            )),
             _ => Ok(false),
         }
     }
@@ -235,19 +270,22 @@ impl Unarchive {
         dest: &Path,
         entry: &Entry,
         content: &mut dyn Read,
-        times: &mut Vec<(PathBuf, SystemTime)>,
+        last: &mut Last,
     ) -> Result<(), Failure> {
         let path = dest.join(&entry.path);
         refuse_links_on_the_way(host, dest, &entry.path)?;
         make_parents(host, dest, &entry.path)?;
         let attributes = self.attributes_of(host, entry)?;
         match &entry.kind {
-            Kind::Directory => match host.stat(&path, false)? {
-                Some(stat) if stat.kind == FileKind::Directory => {
-                    host.set_attributes(&path, attributes, false)?
+            Kind::Directory => {
+                if host.stat(&path, false)?.is_none() {
+                    let private = Attributes { mode: Some(0o700), ..attributes };
+                    host.make_directory(&path, private)?;
                 }
-                _ => host.make_directory(&path, attributes)?,
-            },
+                let fresh = 0o777 & !host.umask();
+                let mode = Some(attributes.mode.unwrap_or(fresh));
+                last.directories.push((path, Attributes { mode, ..attributes }));
+            }
             Kind::File { .. } => {
                 host.write(WriteFile {
                     path: &path,
@@ -257,11 +295,14 @@ impl Unarchive {
                     in_place: false,
                 })?;
                 if entry.mtime > 0 {
-                    times.push((path, entry.modified()));
+                    last.times.push((path, entry.modified()));
                 }
             }
             Kind::Symlink(target) => host.symlink(target, &path)?,
-            Kind::HardLink(target) => host.hard_link(&dest.join(target), &path)?,
+            Kind::HardLink(target) => {
+                refuse_unless_linkable(host, dest, target)?;
+                host.hard_link(&dest.join(target), &path)?;
+            }
         }
         Ok(())
     }
@@ -306,8 +347,24 @@ fn refuse_links_on_the_way(host: &dyn Probe, dest: &Path, path: &Path) -> Result
     Ok(())
 }
 
+/// A hard link is another name of a regular file below the destination, and of nothing else.
+fn refuse_unless_linkable(host: &dyn Probe, dest: &Path, target: &Path) -> Result<(), Failure> {
+    refuse_links_on_the_way(host, dest, target)?;
+    match host.stat(&dest.join(target), false)? {
+        Some(stat) if stat.kind != FileKind::File => Err(Failure::new(format!(
+            "cannot make a hard link to {}: it is a {}",
+            target.display(),
+            stat.kind.name()
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// Reads to the end; returns how much there was.
-fn pump(content: &mut dyn Read, mut take: impl FnMut(&[u8])) -> Result<u64, Failure> {
+fn pump(
+    content: &mut dyn Read,
+    mut take: impl FnMut(&[u8]) -> Result<(), Failure>,
+) -> Result<u64, Failure> {
     let mut buffer = vec![0; 64 << 10];
     let mut size = 0;
     loop {
@@ -315,10 +372,7 @@ fn pump(content: &mut dyn Read, mut take: impl FnMut(&[u8])) -> Result<u64, Fail
             Ok(0) => return Ok(size),
             Ok(count) => {
                 size += count as u64;
-                if size > plan::SIZE_LIMIT {
-                    return Err(Failure::new("the archive unpacks to more than 64 GiB: refused"));
-                }
-                take(&buffer[..count]);
+                take(&buffer[..count])?;
             }
             Err(error) => return Err(Failure::new(format!("the archive is damaged: {error}"))),
         }

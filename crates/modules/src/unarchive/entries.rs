@@ -165,7 +165,7 @@ fn each_of_tar(reader: impl Read, visit: &mut Visit<'_>) -> Result<(), Failure> 
             (EntryType::XGlobalHeader | EntryType::XHeader, _) => continue,
             (other, _) => {
                 return Err(Failure::new(format!(
-                    "the archive is refused, nothing was unpacked: entry {:?} is a special file ({other:?})",
+                    "the archive is refused: entry {:?} is a special file ({other:?})",
                     path.display().to_string()
                 )));
             }
@@ -179,7 +179,9 @@ fn each_of_tar(reader: impl Read, visit: &mut Visit<'_>) -> Result<(), Failure> 
 
 /// A zip archive is read from its end: it is kept in a file without a name meanwhile.
 fn each_of_zip(mut reader: Box<dyn Read>, visit: &mut Visit<'_>) -> Result<(), Failure> {
+    const KIND: u32 = 0o170_000;
     const SYMLINK: u32 = 0o120_000;
+    const PLAIN: [u32; 3] = [0, 0o040_000, 0o100_000];
     const LINK_LIMIT: u64 = 4096;
     let bad =
         |error: zip::result::ZipError| Failure::new(format!("the archive is damaged: {error}"));
@@ -193,7 +195,7 @@ fn each_of_zip(mut reader: Box<dyn Read>, visit: &mut Visit<'_>) -> Result<(), F
         let unix = entry.unix_mode();
         let kind = if entry.is_dir() {
             Kind::Directory
-        } else if unix.is_some_and(|mode| mode & 0o170_000 == SYMLINK) {
+        } else if unix.is_some_and(|mode| mode & KIND == SYMLINK) {
             let mut target = String::new();
             entry
                 .by_ref()
@@ -201,6 +203,11 @@ fn each_of_zip(mut reader: Box<dyn Read>, visit: &mut Visit<'_>) -> Result<(), F
                 .read_to_string(&mut target)
                 .map_err(|error| damaged(&error))?;
             Kind::Symlink(target.into())
+        } else if unix.is_some_and(|mode| !PLAIN.contains(&(mode & KIND))) {
+            return Err(Failure::new(format!(
+                "the archive is refused: entry {:?} is a special file",
+                entry.name()
+            )));
         } else {
             Kind::File { size: entry.size(), digest: None }
         };

@@ -1,91 +1,173 @@
 //! What an archive may hold: checked entry by entry, before anything is written. Pure.
 
 use std::collections::{HashMap, HashSet};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use super::entries::{Entry, Kind};
 use crate::contract::Failure;
 
 /// The most that an archive may unpack to.
-pub(super) const SIZE_LIMIT: u64 = 64 << 30;
+const SIZE_LIMIT: u64 = 64 << 30;
 /// The most entries.
 const ENTRY_LIMIT: usize = 200_000;
+/// More than this in all is suspicious when it was packed more than [`RATIO_LIMIT`] to one.
+const RATIO_FROM: u64 = 1 << 30;
+const RATIO_LIMIT: u64 = 1000;
+/// The longest path that the system takes.
+const NAME_LIMIT: usize = 4096;
+/// The end of the year 9999: what is later is a damaged header, and some file systems cannot keep it.
+const TIME_LIMIT: u64 = 253_402_300_799;
 
 /// The entries of an archive, all of them harmless.
 #[derive(Default)]
 pub(super) struct Plan {
     pub(super) entries: Vec<Entry>,
-    links: HashSet<PathBuf>,
+    /// Every path that the archive makes, directories on the way included.
     kinds: HashMap<PathBuf, &'static str>,
+    seen: usize,
     total: u64,
+    /// The size of the archive itself, when it is known.
+    packed: Option<u64>,
 }
 
 impl Plan {
-    /// An error for an entry that would leave the destination.
-    pub(super) fn check(&mut self, entry: &Entry) -> Result<(), Failure> {
-        let name = entry.path.display().to_string();
-        let refuse = |why: &str| {
-            Err(Failure::new(format!(
-                "the archive is refused, nothing was unpacked: entry {name:?} {why}"
-            )))
-        };
-        if self.kinds.len() >= ENTRY_LIMIT {
-            return refuse("is one too many: more than 200000 entries");
+    /// For an archive of this size.
+    pub(super) fn of(packed: Option<u64>) -> Self {
+        Self { packed, ..Self::default() }
+    }
+
+    /// The entry without the first components of its name; `None` when nothing is left of it. An error when it would
+    /// leave the destination: what counts is the name that it will have.
+    pub(super) fn admit(&mut self, entry: Entry, strip: usize) -> Result<Option<Entry>, Failure> {
+        self.seen += 1;
+        if self.seen > ENTRY_LIMIT {
+            return refuse(&entry.path, "is one too many: more than 200000 entries");
         }
-        let Some(path) = inside(Path::new(""), &entry.path) else {
-            return refuse("leads out of the destination");
-        };
-        if path.ancestors().skip(1).any(|ancestor| self.links.contains(ancestor)) {
-            return refuse("leads through a symbolic link of the archive");
+        if !is_plain(&entry.path) {
+            return refuse(&entry.path, "leads out of the destination");
         }
-        match &entry.kind {
-            Kind::Symlink(target) => {
-                if inside(path.parent().unwrap_or(Path::new("")), target).is_none() {
-                    return refuse("is a symbolic link that leads out of the destination");
-                }
-                self.links.insert(path.clone());
-            }
-            Kind::HardLink(target) if inside(Path::new(""), target).is_none() => {
-                return refuse("is a hard link that leads out of the destination");
-            }
-            _ => {}
+        if entry.path.as_os_str().len() > NAME_LIMIT
+            || entry.path.as_os_str().as_bytes().contains(&0)
+        {
+            return refuse(&entry.path, "has a name that no file can have");
         }
+        if entry.mtime > TIME_LIMIT {
+            return refuse(&entry.path, "has a time that is out of range");
+        }
+        if let Kind::HardLink(target) = &entry.kind
+            && !is_plain(target)
+        {
+            return refuse(&entry.path, "is a hard link that leads out of the destination");
+        }
+        let Some(entry) = entry.stripped(strip) else { return Ok(None) };
+        self.check_way(&entry.path)?;
+        self.check_target(&entry)?;
         let kind = entry.kind.word();
-        match self.kinds.insert(path, kind) {
-            Some(other) if other != kind => refuse("is there twice, as different things"),
-            _ => Ok(()),
+        match self.kinds.insert(entry.path.clone(), kind) {
+            Some(other) if other != kind => refuse(&entry.path, DIFFERENT),
+            _ => Ok(Some(entry)),
         }
     }
 
-    /// Counts what an entry unpacks to.
+    /// Keeps each name once: one that comes again means the last.
+    pub(super) fn settle(&mut self) {
+        let mut names = HashSet::new();
+        let mut kept: Vec<_> = std::mem::take(&mut self.entries)
+            .into_iter()
+            .rev()
+            .filter(|entry| names.insert(entry.path.clone()))
+            .collect();
+        kept.reverse();
+        self.entries = kept;
+    }
+
+    /// What is on the way to an entry must be directories.
+    fn check_way(&mut self, path: &Path) -> Result<(), Failure> {
+        for ancestor in path.ancestors().skip(1).filter(|place| !place.as_os_str().is_empty()) {
+            match self.kinds.get(ancestor) {
+                None => self.kinds.insert(ancestor.to_owned(), DIRECTORY),
+                // Those above were looked at with it.
+                Some(&DIRECTORY) => return Ok(()),
+                Some(&SYMLINK) => {
+                    return refuse(path, "leads through a symbolic link of the archive");
+                }
+                Some(_) => return refuse(path, DIFFERENT),
+            };
+        }
+        Ok(())
+    }
+
+    fn check_target(&self, entry: &Entry) -> Result<(), Failure> {
+        match &entry.kind {
+            Kind::Symlink(target) => {
+                let depth = entry.path.components().count() - 1;
+                check_link(&entry.path, target, depth)
+            }
+            Kind::HardLink(target) => {
+                // Another name of a relative link would lead elsewhere, and a link on the way leads anywhere.
+                let is_link = |place: &Path| self.kinds.get(place) == Some(&SYMLINK);
+                if target.ancestors().any(is_link) {
+                    return refuse(&entry.path, "is a hard link to or through a symbolic link");
+                }
+                if target.as_os_str().is_empty() || *target == entry.path {
+                    return refuse(&entry.path, "is a hard link to nothing that is unpacked");
+                }
+                Ok(())
+            }
+            Kind::Directory | Kind::File { .. } => Ok(()),
+        }
+    }
+
+    /// Counts what entries unpack to, piece by piece.
     pub(super) fn count(&mut self, size: u64) -> Result<(), Failure> {
-        self.total += size;
+        self.total = self.total.saturating_add(size);
         if self.total > SIZE_LIMIT {
             return Err(Failure::new("the archive unpacks to more than 64 GiB: refused"));
+        }
+        let is_bomb = |packed: u64| self.total > RATIO_FROM && self.total / RATIO_LIMIT > packed;
+        if self.packed.is_some_and(is_bomb) {
+            return Err(Failure::new(
+                "the archive unpacks to more than 1 GiB and more than 1000 times its size: refused",
+            ));
         }
         Ok(())
     }
 }
 
-/// Where a name leads from a directory of the destination; `None`: out of it.
-fn inside(directory: &Path, name: &Path) -> Option<PathBuf> {
-    let mut place = directory.to_owned();
-    for part in name.components() {
+const DIRECTORY: &str = "directory";
+const SYMLINK: &str = "symlink";
+const DIFFERENT: &str = "is there twice, as different things";
+
+fn refuse<T>(name: &Path, why: &str) -> Result<T, Failure> {
+    let name = name.display().to_string();
+    Err(Failure::new(format!("the archive is refused: entry {name:?} {why}")))
+}
+
+/// Relative, and never up. A name with `..` is refused even where it comes back: nobody needs it, and links make it lie.
+fn is_plain(name: &Path) -> bool {
+    name.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+}
+
+/// The target of a symbolic link: up only at its beginning, where it is still in directories that are none of the
+/// archive's links, and no further than to the destination.
+fn check_link(name: &Path, target: &Path, depth: usize) -> Result<(), Failure> {
+    let mut ups = 0;
+    let mut is_down = false;
+    for part in target.components() {
         match part {
-            Component::Normal(part) => place.push(part),
             Component::CurDir => {}
-            Component::ParentDir => {
-                if !place.pop() {
-                    return None;
-                }
+            Component::Normal(_) => is_down = true,
+            Component::ParentDir if is_down => {
+                return refuse(name, "is a symbolic link with a `..` after a name");
             }
-            Component::RootDir | Component::Prefix(_) => return None,
+            Component::ParentDir if ups < depth => ups += 1,
+            Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
+                return refuse(name, "is a symbolic link that leads out of the destination");
+            }
         }
     }
-    // A name with `..` in it is refused even where it comes back: nobody needs it, and links make it lie.
-    let is_plain = directory.as_os_str().is_empty()
-        && name.components().any(|part| part == Component::ParentDir);
-    (!is_plain).then_some(place)
+    Ok(())
 }
 
 /// Shell patterns: `*` and `?`, over the whole name or its beginning up to a `/`.
@@ -113,7 +195,7 @@ mod tests {
         let mut plan = Plan::default();
         for (name, kind) in entries {
             let entry = Entry { path: name.into(), kind: kind.clone(), mode: None, mtime: 0 };
-            if let Err(failure) = plan.check(&entry) {
+            if let Err(failure) = plan.admit(entry, 0) {
                 return failure.message.rsplit("entry ").next().unwrap_or_default().to_owned();
             }
         }
