@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 
 const CHECKS: &[(&str, &[&str])] = &[
     ("formatting", &["fmt", "--all", "--check"]),
-    ("lints", &["clippy", "--workspace", "--all-targets", "--locked"]),
+    ("lints", &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]),
     ("build", &["build", "--workspace", "--all-targets", "--locked"]),
     ("tests", &["nextest", "run", "--workspace", "--locked"]),
 ];

@@ -73,6 +73,10 @@ fn recovery(environment: &Environment) -> Result<Duration, CliError> {
 }
 
 /// The first signal ends the service in peace, the second one at once.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "at once: no run is waited for, the next start closes them"
+)]
 fn stop_on_signals(stop: CancellationToken) -> Result<(), CliError> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;

@@ -94,7 +94,7 @@ impl Place<'_> {
         let mut take = |name| self.secrets.remove(name).map(Secret::new);
         let passwords = Passwords { connection: take("connection"), r#become: take("become") };
         // A list of hosts has a comma in it, also when there is only one.
-        let everybody: String = self.agents.iter().map(|name| format!("{name},")).collect();
+        let everybody: String = self.agents.iter().flat_map(|name| [name.as_str(), ","]).collect();
         let everybody = Some(everybody).filter(|names| !names.is_empty());
         job.load(Surroundings {
             settings: &settings,

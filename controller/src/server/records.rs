@@ -229,7 +229,7 @@ mod tests {
             key: token.key().0.to_vec(),
             name: None,
             created: now,
-            ends: now + std::time::Duration::from_secs(60),
+            ends: now + std::time::Duration::from_mins(1),
             used_by: None,
             revoked: false,
         };

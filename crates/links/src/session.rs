@@ -201,14 +201,8 @@ impl AgentLink {
             });
         }
         let messages = state.greet(attach.hello);
+        self.turn(&state, &Status::Away, Status::Connected);
         drop(state);
-        self.status.send_if_modified(|status| {
-            let is_away = *status == Status::Away;
-            if is_away {
-                *status = Status::Connected;
-            }
-            is_away
-        });
         Ok(Attached { number, close: closed, messages })
     }
 
@@ -249,13 +243,18 @@ impl AgentLink {
             return;
         }
         state.connection = None;
-        drop(state);
+        self.turn(&state, &Status::Connected, Status::Away);
+    }
+
+    /// Changes the status. The state is locked, so that the two cannot disagree: a session that ends while the next one
+    /// begins must not have the last word.
+    fn turn(&self, _state: &MutexGuard<'_, State>, from: &Status, to: Status) {
         self.status.send_if_modified(|status| {
-            let is_connected = *status == Status::Connected;
-            if is_connected {
-                *status = Status::Away;
+            let is_due = status == from;
+            if is_due {
+                *status = to;
             }
-            is_connected
+            is_due
         });
     }
 

@@ -101,7 +101,8 @@ fn a_plan_that_no_event_tells_of_is_told_by_its_results() {
     let run = RunId::generate();
     let first = || vec![task("first")];
     let with = |more: Vec<EventKind>| first().into_iter().chain(more).collect::<Vec<_>>();
-    let cases: Vec<(&str, Vec<EventKind>, u32, &str, bool, &[&str])> = vec![
+    type Case = (&'static str, Vec<EventKind>, u32, &'static str, bool, &'static [&'static str]);
+    let cases: Vec<Case> = vec![
         ("its result came", first(), 1, "changed", true, &["task first web01 changed"]),
         ("it failed", first(), 1, "failed", true, &["task first web01 failed"]),
         ("it began", first(), 1, "-", false, &["task first web01 unknown"]),
@@ -172,8 +173,9 @@ fn a_result_belongs_to_the_task_that_was_current() {
     assert_eq!(result.place.as_ref().map(|place| place.line), Some(3));
 
     let mut recap = Recap::default();
-    events.iter().for_each(|event| recap.add(&event.kind));
-    kinds.iter().for_each(|kind| recap.add(kind));
+    for kind in events.iter().map(|event| &event.kind).chain(&kinds) {
+        recap.add(kind);
+    }
     assert_eq!(recap.hosts[&HostName::from("web01")].ok, 2);
 }
 

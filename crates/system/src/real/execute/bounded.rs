@@ -51,7 +51,7 @@ mod tests {
         let mut bounded = Bounded::default();
         bounded.add(b"first");
         for _ in 0..50 {
-            bounded.add(&[b'x'; 100_000]);
+            bounded.add(&vec![b'x'; 100_000]);
         }
         bounded.add(b"last");
         let text = String::from_utf8(bounded.finish()).expect("ASCII");
