@@ -257,9 +257,8 @@ impl Machine {
     fn wait_until_booted(&mut self) -> Result<()> {
         let start = Instant::now();
         while start.elapsed() < BOOT_LIMIT {
-            if self.leader == 0 {
-                self.leader = first_child(self.nspawn.id()).unwrap_or(0);
-            } else {
+            if let Some(leader) = first_child(self.nspawn.id()).filter(|pid| is_init(*pid)) {
+                self.leader = leader;
                 let state = self.command(&["systemctl", "is-system-running"]).output()?;
                 if matches!(String::from_utf8_lossy(&state.stdout).trim(), "running" | "degraded") {
                     return Ok(());
@@ -275,8 +274,8 @@ impl Machine {
 
     /// Ends the host at once, as a power cut does.
     fn power_off(&mut self) {
-        if self.leader != 0 {
-            let leader = nix::unistd::Pid::from_raw(self.leader.cast_signed());
+        if let Some(leader) = first_child(self.nspawn.id()) {
+            let leader = nix::unistd::Pid::from_raw(leader.cast_signed());
             let _ = nix::sys::signal::kill(leader, nix::sys::signal::Signal::SIGKILL);
         } else {
             let _ = self.nspawn.kill();
@@ -292,6 +291,11 @@ fn first_child(pid: u32) -> Option<u32> {
         .next()?
         .parse()
         .ok()
+}
+
+/// The first child of systemd-nspawn is at first a helper in this machine's own namespaces.
+fn is_init(pid: u32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "systemd")
 }
 
 fn bridge(number: u8) -> String {
