@@ -2,6 +2,7 @@
 
 mod adhoc;
 mod agents;
+mod commands;
 mod completion;
 mod facts;
 mod options;
@@ -12,11 +13,13 @@ mod runs;
 mod serve;
 mod table;
 mod token;
+mod version;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser};
 use nix::unistd::Uid;
 use store::Store;
 
@@ -25,6 +28,9 @@ use crate::job::Job;
 use crate::log;
 use crate::remote::{self, Remote};
 use crate::settings::{self, Environment};
+use crate::terminal;
+
+use commands::{Command, Program};
 
 pub(crate) use adhoc::{AdHocArgs, Call};
 pub(crate) use options::Passwords;
@@ -74,32 +80,13 @@ pub(crate) struct GlobalArgs {
     pub(crate) controller: Option<String>,
 }
 
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Apply playbooks to hosts
-    Playbook(PlaybookArgs),
-    /// Run one module on the hosts of a pattern
-    Run(run::RunArgs),
-    /// Ask the hosts of a pattern whether they can be managed
-    Ping(ping::PingArgs),
-    /// Make and revoke tokens with which hosts join
-    Token(token::TokenArgs),
-    /// Show and revoke the agents of hosts
-    Agents(agents::AgentsArgs),
-    /// Show what a host is
-    Facts(facts::FactsArgs),
-    /// Show what was done, and how it went
-    Runs(runs::RunsArgs),
-    /// Keep agents connected and carry out runs: the controller as a service
-    Serve(serve::ServeArgs),
-    /// Print a script that completes commands and flags in your shell
-    Completion(completion::CompletionArgs),
-    /// The other end of a become worker; started by Muster itself
-    #[command(hide = true)]
-    Worker,
-}
-
 impl Cli {
+    /// Reads the words after `muster`.
+    pub(crate) fn parse_words(words: &[OsString]) -> Result<Self, clap::Error> {
+        let all = std::iter::once(OsString::from("muster")).chain(words.iter().cloned());
+        Self::from_arg_matches(&commands::lenient(Self::command()).try_get_matches_from(all)?)
+    }
+
     /// The command, when it is one that does something on hosts.
     pub(crate) fn into_job(self) -> Option<Job> {
         match self.command {
@@ -139,19 +126,47 @@ impl GlobalArgs {
     }
 }
 
+/// Whether this process is the other end of a become worker; the word is no command of Ansible's programs.
+pub(crate) fn is_worker() -> bool {
+    let mut words = std::env::args_os();
+    let own_name = words.next().unwrap_or_default();
+    Program::of(&own_name.to_string_lossy()).is_none()
+        && words.next().is_some_and(|word| word == "worker")
+}
+
+/// The words of this process's command line, as they follow `muster` whatever the process was started as.
+pub(crate) fn words() -> Vec<OsString> {
+    let mut all = std::env::args_os();
+    let own_name = all.next().unwrap_or_default();
+    let words: Vec<OsString> = all.collect();
+    match Program::of(&own_name.to_string_lossy()) {
+        Some(program) => program.words_of_muster(&words),
+        None => words,
+    }
+}
+
 /// Runs the command of this process's command line.
 pub(crate) fn run() -> Result<ExitCode, CliError> {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => {
+    let mut words = std::env::args_os();
+    let own_name = words.next().unwrap_or_default();
+    let program = Program::of(&own_name.to_string_lossy());
+    let words: Vec<OsString> = words.collect();
+    let parsed = match program {
+        Some(program) => program.parse(&words),
+        None => Cli::parse_words(&words),
+    };
+    let cli = match (parsed, program) {
+        (Ok(cli), _) => cli,
+        (Err(error), Some(program)) if commands::wants_version(&error) => {
+            terminal::print(&version::version(program.name, &settings::environment())?)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        (Err(error), _) => {
             // Help goes to standard output, everything else to standard error; nobody reading either is no error.
             let _ = error.print();
             return Ok(ExitCode::from(error.exit_code() as u8));
         }
     };
-    if let Command::Completion(args) = &cli.command {
-        return completion::completion(args);
-    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -174,24 +189,11 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
     let Cli { global, command } = cli;
     let is_service = matches!(command, Command::Serve(_));
     log::start(&environment, if is_service { "info" } else { "off" })?;
-    match command {
-        Command::Playbook(args) => playbook::playbook(&global, args, &environment).await,
-        Command::Run(args) => adhoc::ad_hoc(&global, args.into(), &environment).await,
-        Command::Ping(args) => adhoc::ad_hoc(&global, args.into(), &environment).await,
-        Command::Token(args) => token::token(&global, args, &environment).await,
-        Command::Agents(args) => agents::agents(&global, args, &environment).await,
-        Command::Facts(args) => facts::facts(&global, args, &environment).await,
-        Command::Runs(args) => runs::runs(&global, args, &environment).await,
-        Command::Serve(args) => serve::serve(&global, args, &environment).await,
-        Command::Completion(args) => completion::completion(&args),
-        Command::Worker => Ok(executor::worker_main()),
-    }
+    command.run(&global, &environment).await
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

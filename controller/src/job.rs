@@ -1,8 +1,8 @@
 //! A command that does something on hosts: a playbook, or one module. The same here and on a controller, whoever parsed it.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use clap::Parser as _;
 use report::Reporter;
 
 use crate::cli::{AdHocArgs, Call, Cli, Passwords, PlaybookArgs};
@@ -57,8 +57,8 @@ pub(crate) fn place(root: &Path, base: &Path, path: &Path) -> PathBuf {
 impl Job {
     /// Reads the words of a command line after `muster`.
     pub(crate) fn parse(words: &[String]) -> Result<Self, CliError> {
-        let words = std::iter::once("muster").chain(words.iter().map(String::as_str));
-        let cli = Cli::try_parse_from(words)
+        let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+        let cli = Cli::parse_words(&words)
             .map_err(|error| CliError::options(error.to_string().trim_end().to_owned()))?;
         cli.into_job().ok_or_else(|| CliError::options("this command does not run on hosts"))
     }

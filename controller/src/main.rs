@@ -21,7 +21,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // A become worker is started often, and for another user: it must not look at flags or settings.
-    if std::env::args_os().nth(1).is_some_and(|word| word == "worker") {
+    if cli::is_worker() {
         return executor::worker_main();
     }
     identity::install_provider();

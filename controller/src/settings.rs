@@ -34,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) strict_inventory: bool,
     pub(crate) roles_path: Vec<PathBuf>,
     pub(crate) collections_path: Vec<PathBuf>,
+    /// Directories with modules that are programs of their own.
+    pub(crate) module_path: Vec<PathBuf>,
     pub(crate) forks: Option<usize>,
     pub(crate) gathering: Gathering,
     pub(crate) connection: Option<String>,
@@ -129,6 +131,10 @@ impl Settings {
             collections_path: find.paths(
                 defaults("collections_path", &["ANSIBLE_COLLECTIONS_PATH"]),
                 "~/.ansible/collections:/usr/share/ansible/collections",
+            ),
+            module_path: find.paths(
+                defaults("library", &["ANSIBLE_LIBRARY"]),
+                "~/.ansible/plugins/modules:/usr/share/ansible/plugins/modules",
             ),
             forks: find.number(defaults("forks", &["MUSTER_FORKS", "ANSIBLE_FORKS"]))?,
             gathering: gathering.unwrap_or_default(),

@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
 
-use super::Cli;
+use super::{Cli, GlobalArgs};
 use crate::error::CliError;
+use crate::settings::Environment;
 use crate::terminal;
 
 /// `muster completion`.
@@ -20,7 +21,12 @@ pub(crate) struct CompletionArgs {
     shell: Shell,
 }
 
-pub(crate) fn completion(args: &CompletionArgs) -> Result<ExitCode, CliError> {
+/// Prints the script.
+pub(crate) async fn completion(
+    _: &GlobalArgs,
+    args: CompletionArgs,
+    _: &Environment,
+) -> Result<ExitCode, CliError> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "muster", &mut script);
     terminal::print(&String::from_utf8_lossy(&script))?;

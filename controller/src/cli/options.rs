@@ -25,6 +25,9 @@ pub(crate) struct InventoryArgs {
     /// Only list the hosts
     #[arg(long)]
     pub(crate) list_hosts: bool,
+    /// Forget what is known of the hosts' facts
+    #[arg(long)]
+    pub(crate) flush_cache: bool,
 }
 
 /// How hosts are reached.
@@ -43,6 +46,14 @@ pub(crate) struct ConnectionArgs {
     /// Ask for the password of the connection
     #[arg(short = 'k', long)]
     pub(crate) ask_pass: bool,
+    /// Take the password of the connection from this file; a program prints it
+    #[arg(
+        long,
+        visible_alias = "conn-pass-file",
+        value_name = "FILE",
+        conflicts_with = "ask_pass"
+    )]
+    pub(crate) connection_password_file: Option<PathBuf>,
     /// Wait so long for a connection
     #[arg(short = 'T', long, value_name = "SECONDS")]
     pub(crate) timeout: Option<u64>,
@@ -52,6 +63,12 @@ pub(crate) struct ConnectionArgs {
     /// More arguments for ssh
     #[arg(long, value_name = "ARGUMENTS", allow_hyphen_values = true)]
     pub(crate) ssh_extra_args: Option<String>,
+    /// Taken for Ansible's sake: files travel with everything else
+    #[arg(long, value_name = "ARGUMENTS", allow_hyphen_values = true, hide = true)]
+    pub(crate) sftp_extra_args: Option<String>,
+    /// Taken for Ansible's sake: files travel with everything else
+    #[arg(long, value_name = "ARGUMENTS", allow_hyphen_values = true, hide = true)]
+    pub(crate) scp_extra_args: Option<String>,
 }
 
 /// As whom things are done.
@@ -70,6 +87,34 @@ pub(crate) struct BecomeArgs {
     /// Ask for the password of that way
     #[arg(short = 'K', long)]
     pub(crate) ask_become_pass: bool,
+    /// Take that password from this file; a program prints it
+    #[arg(
+        long,
+        visible_alias = "become-pass-file",
+        value_name = "FILE",
+        conflicts_with = "ask_become_pass"
+    )]
+    pub(crate) become_password_file: Option<PathBuf>,
+}
+
+/// Where the passwords of encrypted content come from.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Vault")]
+pub(crate) struct VaultArgs {
+    /// A vault identity: `LABEL@FILE`, `LABEL@prompt`, or a file; may be given again
+    #[arg(long, value_name = "IDENTITY")]
+    pub(crate) vault_id: Vec<String>,
+    /// Ask for the vault's password
+    #[arg(short = 'J', long, visible_alias = "ask-vault-pass")]
+    pub(crate) ask_vault_password: bool,
+    /// Take the vault's password from this file; a program prints it. May be given again
+    #[arg(
+        long,
+        visible_alias = "vault-pass-file",
+        value_name = "FILE",
+        conflicts_with = "ask_vault_password"
+    )]
+    pub(crate) vault_password_file: Vec<PathBuf>,
 }
 
 /// How a run is done and shown.
@@ -88,7 +133,12 @@ pub(crate) struct RunFlags {
     /// The most hosts that a task runs on at once [default: all]
     #[arg(short, long, value_name = "NUMBER")]
     pub(crate) forks: Option<usize>,
-    /// Show more; up to -vvvv
+    /// More directories with modules, before the usual ones; may be given again
+    #[arg(short = 'M', long, value_name = "DIRECTORIES")]
+    pub(crate) module_path: Vec<String>,
+    #[command(flatten)]
+    pub(crate) vault: VaultArgs,
+    /// Show more; up to -vvvvvv
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 }

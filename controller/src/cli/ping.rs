@@ -1,9 +1,14 @@
 //! `muster ping PATTERN`: whether hosts can be managed.
 
+use std::process::ExitCode;
+
 use clap::Args;
 
-use super::adhoc::{AdHocArgs, Call};
+use super::GlobalArgs;
+use super::adhoc::{self, AdHocArgs, Call};
+use crate::error::CliError;
 use crate::job::Job;
+use crate::settings::Environment;
 
 /// `muster ping`.
 #[derive(Debug, Clone, Args)]
@@ -16,6 +21,15 @@ pub(crate) struct PingArgs {
     pattern: String,
     #[command(flatten)]
     shared: AdHocArgs,
+}
+
+/// Runs it.
+pub(crate) async fn ping(
+    global: &GlobalArgs,
+    args: PingArgs,
+    environment: &Environment,
+) -> Result<ExitCode, CliError> {
+    adhoc::ad_hoc(global, args.into(), environment).await
 }
 
 impl From<PingArgs> for Job {

@@ -43,6 +43,9 @@ pub(crate) struct PlaybookArgs {
     /// Begin with the task of this name
     #[arg(long, value_name = "NAME")]
     start_at_task: Option<String>,
+    /// Ask before each task whether to run it
+    #[arg(long)]
+    step: bool,
     /// Run notified handlers also on hosts where a task failed
     #[arg(long)]
     force_handlers: bool,

@@ -1,9 +1,15 @@
 //! `muster run PATTERN -m MODULE -a ARGUMENTS`: Ansible's ad hoc command.
 
+use std::path::PathBuf;
+use std::process::ExitCode;
+
 use clap::Args;
 
-use super::adhoc::{AdHocArgs, Call};
+use super::GlobalArgs;
+use super::adhoc::{self, AdHocArgs, Call};
+use crate::error::CliError;
 use crate::job::Job;
+use crate::settings::Environment;
 
 /// `muster run`.
 #[derive(Debug, Clone, Args)]
@@ -35,13 +41,37 @@ pub(crate) struct RunArgs {
         allow_hyphen_values = true
     )]
     arguments: String,
+    /// Let it run in the background for up to so long, and look every --poll seconds
+    #[arg(short = 'B', long, value_name = "SECONDS")]
+    background: Option<u64>,
+    /// How often to look; 0: start it, and leave it to itself [default: 15]
+    #[arg(short = 'P', long, value_name = "SECONDS")]
+    poll: Option<u64>,
+    /// Write each host's result to a file of its name in this directory
+    #[arg(short, long, value_name = "DIRECTORY")]
+    tree: Option<PathBuf>,
+    /// The directory whose roles/, group_vars/ and so on count
+    #[arg(long, value_name = "DIRECTORY")]
+    playbook_dir: Option<PathBuf>,
+    /// End the task after so long
+    #[arg(long, value_name = "SECONDS")]
+    task_timeout: Option<u64>,
     #[command(flatten)]
     shared: AdHocArgs,
 }
 
+/// Runs it.
+pub(crate) async fn run(
+    global: &GlobalArgs,
+    args: RunArgs,
+    environment: &Environment,
+) -> Result<ExitCode, CliError> {
+    adhoc::ad_hoc(global, args.into(), environment).await
+}
+
 impl From<RunArgs> for Job {
     fn from(args: RunArgs) -> Self {
-        let RunArgs { pattern, module, arguments, shared } = args;
+        let RunArgs { pattern, module, arguments, shared, .. } = args;
         Self::AdHoc(Box::new(shared), Call { pattern, module, arguments })
     }
 }

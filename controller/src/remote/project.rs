@@ -14,7 +14,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::{Remote, refused};
 use crate::archive;
 use crate::bundle::Packer;
-use crate::cli::Passwords;
+use crate::cli::{self, Passwords};
 use crate::error::CliError;
 use crate::job::Job;
 use crate::settings::{Environment, Settings};
@@ -59,7 +59,10 @@ impl Remote {
                 Job::AdHoc(..) => RunKind::AdHoc,
             }
             .into(),
-            arguments: std::env::args().skip(1).collect(),
+            arguments: cli::words()
+                .into_iter()
+                .map(|word| word.to_string_lossy().into_owned())
+                .collect(),
             bundle: bundle.0.to_vec(),
             directory: directory.to_string_lossy().into_owned(),
             environment: sent(environment, settings),
