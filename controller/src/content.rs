@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use engine::Options;
 use jinja::Value;
-use language::{Files, Inventory, Loader, Memory, Playbook, Source};
+use language::{
+    Files, Inventory, InventoryOptions, Loader, Memory, Playbook, Source, Sources, Vars,
+};
 use yaml::{Diagnostic, SourceFile};
 
 use crate::error::CliError;
@@ -36,15 +38,17 @@ pub(crate) fn load(wanted: Wanted, settings: &Settings) -> Result<Content, CliEr
     let Wanted { playbooks, texts, inventory, options } = wanted;
     let mut warnings = settings.warnings.clone();
     let source: Arc<dyn Source> = Arc::new(Overlay { texts, files: Files });
-    let mut inventory =
-        Inventory::load(&*source, &ThisMachine, &inventory, settings.strict_inventory)?;
-    let extra =
-        options.extra_vars.iter().map(|(name, value)| (name.as_str().into(), value.clone()));
+    let extra: Vars = options
+        .extra_vars
+        .iter()
+        .map(|(name, value)| (name.as_str().into(), value.clone()))
+        .collect();
+    let mut inventory = load_inventory(source.clone(), inventory, settings, extra.clone())?;
     let loader = Loader::new(source.clone())
         .with_roles_path(settings.roles_path.clone())
         .with_collections_path(settings.collections_path.clone())
         .with_actions(actions())
-        .with_extra_vars(extra.collect());
+        .with_extra_vars(extra);
     let mut loaded = Vec::new();
     for path in &playbooks {
         if !source.is_file(path) {
@@ -59,6 +63,22 @@ pub(crate) fn load(wanted: Wanted, settings: &Settings) -> Result<Content, CliEr
     warnings.extend(loader.take_warnings().iter().map(shown));
     let loader = Arc::new(loader);
     Ok(Content { playbooks: loaded, inventory, loader, options, warnings })
+}
+
+/// Reads the sources of an inventory. What is wrong with them is no error of the content: the exit code is 1.
+pub(crate) fn load_inventory(
+    files: Arc<dyn Source>,
+    names: Vec<String>,
+    settings: &Settings,
+    extra_vars: Vars,
+) -> Result<Inventory, CliError> {
+    let options = InventoryOptions { extra_vars, ..settings.inventory_options.clone() };
+    let sources = Sources { files, programs: Arc::new(ThisMachine), names, options };
+    let mut inventory = Inventory::load(&Arc::new(sources)).map_err(CliError::failed)?;
+    for said in inventory.errors.drain(..) {
+        crate::terminal::complain("ERROR", &said);
+    }
+    Ok(inventory)
 }
 
 /// The canonical names of everything that a task may do.

@@ -2,12 +2,14 @@
 //! from, so that a bad one can be named.
 
 mod config_file;
+mod inventory;
 mod lookup;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use engine::Gathering;
+use language::InventoryOptions;
 
 use crate::error::CliError;
 pub(crate) use config_file::ConfigFile;
@@ -30,8 +32,8 @@ pub(crate) struct Settings {
     pub(crate) config: Option<PathBuf>,
     /// Inventory sources when no `-i` is given.
     pub(crate) inventory: Vec<String>,
-    /// A source that cannot be read is an error.
-    pub(crate) strict_inventory: bool,
+    /// How they are read.
+    pub(crate) inventory_options: InventoryOptions,
     pub(crate) roles_path: Vec<PathBuf>,
     pub(crate) collections_path: Vec<PathBuf>,
     /// Directories with modules that are programs of their own.
@@ -116,14 +118,7 @@ impl Settings {
             inventory: find
                 .sources(defaults("inventory", &["MUSTER_INVENTORY", "ANSIBLE_INVENTORY"]))
                 .unwrap_or_default(),
-            strict_inventory: find.flag(
-                Name {
-                    section: "inventory",
-                    key: "any_unparsed_is_failed",
-                    environment: &["ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED"],
-                },
-                false,
-            )?,
+            inventory_options: inventory::options(find)?,
             roles_path: find.paths(
                 defaults("roles_path", &["MUSTER_ROLES_PATH", "ANSIBLE_ROLES_PATH"]),
                 "~/.ansible/roles:/usr/share/ansible/roles:/etc/ansible/roles",

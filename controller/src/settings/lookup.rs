@@ -104,6 +104,12 @@ impl<'a> Lookup<'a> {
         parts.map(|part| self.place(part, directory)).collect()
     }
 
+    /// A list of words with commas between.
+    pub(crate) fn words(&self, name: Name) -> Option<Vec<String>> {
+        let parts = self.find(name)?.text.split(',').map(str::trim);
+        Some(parts.filter(|part| !part.is_empty()).map(ToOwned::to_owned).collect())
+    }
+
     /// A list of inventory sources with commas between; a list of hosts (`a,b,`) in the environment stays one.
     pub(crate) fn sources(&self, name: Name) -> Option<Vec<String>> {
         let found = self.find(name)?;

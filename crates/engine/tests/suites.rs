@@ -10,7 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use engine::link::{BlobStore, Connection, Link, Links, Target, Unreachable};
 use engine::{Options, Run};
-use language::{Inventory, Loader, Programs};
+use language::{Inventory, InventoryOptions, Loader, Printed, Programs, Sources};
 use model::{
     Args, DeployPlan, Digest, EventKind, HostName, HostResult, Outcome, Step, StepReport, Verdict,
 };
@@ -112,11 +112,7 @@ impl Programs for NoPrograms {
         false
     }
 
-    fn list(&self, _path: &Path) -> Result<String, String> {
-        Err("suites run no programs".into())
-    }
-
-    fn host(&self, _path: &Path, _host: &str) -> Result<String, String> {
+    fn run(&self, _path: &Path, _arguments: &[&str]) -> Result<Printed, String> {
         Err("suites run no programs".into())
     }
 }
@@ -189,7 +185,13 @@ fn run(root: &Path, options: &Options) -> String {
     let source = Arc::new(language::Files);
     let loader = Arc::new(Loader::new(source.clone()));
     let hosts = root.join("hosts").display().to_string();
-    let mut inventory = match Inventory::load(&*source, &NoPrograms, &[hosts], true) {
+    let sources = Arc::new(Sources {
+        files: source.clone(),
+        programs: Arc::new(NoPrograms),
+        names: vec![hosts],
+        options: InventoryOptions { any_unparsed_is_failed: true, ..InventoryOptions::default() },
+    });
+    let mut inventory = match Inventory::load(&sources) {
         Ok(inventory) => inventory,
         Err(diagnostic) => return diagnostic.render(yaml::Style::Plain),
     };

@@ -2,12 +2,17 @@
 //!
 //! Sources come through [`Source`](crate::Source) and [`Programs`]; nothing here opens a file or runs a program.
 
+mod constructed;
+mod generator;
 mod ini;
 mod literal;
+mod options;
+mod plugin_file;
 mod precedence;
 mod program;
 mod ranges;
 mod sources;
+mod toml_form;
 mod tree;
 mod vars_files;
 mod view;
@@ -24,7 +29,9 @@ use jinja::Value;
 use model::HostName;
 use yaml::Diagnostic;
 
-pub use program::Programs;
+pub use options::{GroupNames, InventoryOptions, Mismatch, Precedence};
+pub use program::{Printed, Programs};
+pub use sources::Sources;
 
 use crate::pattern;
 use crate::{Layer, Vars};
@@ -64,11 +71,22 @@ pub struct Selection {
     pub warnings: Vec<String>,
 }
 
+/// What a run has changed; done again when the sources are read again.
+#[derive(Debug, Clone)]
+enum Change {
+    AddHost { name: HostName, groups: Vec<String>, vars: Vars },
+    GroupHost { host: HostName, group: String, parents: Vec<String> },
+}
+
 /// All hosts and groups of a run.
 #[derive(Debug, Clone)]
 pub struct Inventory {
-    hosts: IndexMap<HostName, Host>,
-    groups: IndexMap<Arc<str>, Group>,
+    /// Shared with the copy that is kept while a source is tried.
+    hosts: IndexMap<HostName, Arc<Host>>,
+    groups: IndexMap<Arc<str>, Arc<Group>>,
+    /// What it was read from, if it was read.
+    sources: Option<Arc<Sources>>,
+    changes: Vec<Change>,
     /// `localhost` and its addresses, for when no source names them.
     implicit: [Host; 3],
     /// The source that is being read.
@@ -77,8 +95,14 @@ pub struct Inventory {
     vars_directories: Vec<VarsDirectory>,
     group_layers: HashMap<Arc<str>, Arc<Layer>>,
     depths: HashMap<Arc<str>, usize>,
+    /// A name of a group was not that of a variable.
+    has_odd_names: bool,
     /// Things that a person should know: sources that could not be read, doubtful names.
     pub warnings: Vec<String>,
+    /// What inventory programs wrote to standard error.
+    pub errors: Vec<String>,
+    /// Things that a person who asks for details should know.
+    pub notes: Vec<String>,
 }
 
 const LOCAL_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
@@ -87,7 +111,7 @@ impl Default for Inventory {
     fn default() -> Self {
         let implicit = LOCAL_NAMES.map(|name| Host {
             name: HostName::from(name),
-            vars: Vars::from([(Arc::from("ansible_connection"), Value::from("local"))]),
+            vars: Vars::from([(Arc::from("ansible_connection"), Value::trusted("local", None))]),
             groups: IndexSet::new(),
             source: None,
         });
@@ -95,12 +119,17 @@ impl Default for Inventory {
             hosts: IndexMap::new(),
             groups: IndexMap::new(),
             implicit,
+            sources: None,
+            changes: Vec::new(),
             source: None,
             directory: None,
             vars_directories: Vec::new(),
             group_layers: HashMap::new(),
             depths: HashMap::new(),
+            has_odd_names: false,
             warnings: Vec::new(),
+            errors: Vec::new(),
+            notes: Vec::new(),
         };
         inventory.group("all");
         inventory.group("ungrouped");
@@ -118,22 +147,22 @@ impl Inventory {
         }
         let implicit = self.implicit.iter().find(|host| host.name.as_str() == name)?;
         let named = LOCAL_NAMES.iter().find_map(|local| self.hosts.get(&HostName::from(*local)));
-        Some(named.unwrap_or(implicit))
+        Some(named.map_or(implicit, |host| host))
     }
 
     /// All hosts that sources name, in their order.
     pub fn hosts(&self) -> impl Iterator<Item = &Host> {
-        self.hosts.values()
+        self.hosts.values().map(|host| &**host)
     }
 
     /// All groups, `all` and `ungrouped` included.
     pub fn groups(&self) -> impl Iterator<Item = &Group> {
-        self.groups.values()
+        self.groups.values().map(|group| &**group)
     }
 
     /// A group.
     pub fn group_named(&self, name: &str) -> Option<&Group> {
-        self.groups.get(name)
+        self.groups.get(name).map(|group| &**group)
     }
 
     /// The hosts of a group, then those of its children, then those of theirs.
@@ -177,13 +206,7 @@ impl Inventory {
         groups: &[String],
         vars: Vars,
     ) -> Result<(), Diagnostic> {
-        check_name("host", name.as_str())?;
-        self.ensure_host(name).vars.extend(vars);
-        for group in groups.iter().filter(|group| !group.is_empty()) {
-            self.put(name, group);
-        }
-        self.settle_host(name);
-        self.settle_groups()
+        self.change(Change::AddHost { name: name.clone(), groups: groups.to_vec(), vars })
     }
 
     /// `group_by`: puts a host into a group, and that group into others.
@@ -193,13 +216,85 @@ impl Inventory {
         group: &str,
         parents: &[String],
     ) -> Result<(), Diagnostic> {
-        check_name("group", group)?;
-        self.put(host, group);
-        for parent in parents.iter().filter(|parent| **parent != group) {
-            self.adopt(parent, group)?;
-        }
-        self.settle_host(host);
+        let (host, group, parents) = (host.clone(), group.to_owned(), parents.to_vec());
+        self.change(Change::GroupHost { host, group, parents })
+    }
+
+    fn change(&mut self, change: Change) -> Result<(), Diagnostic> {
+        self.apply(change.clone())?;
+        self.changes.push(change);
+        Ok(())
+    }
+
+    fn apply(&mut self, change: Change) -> Result<(), Diagnostic> {
+        let host = match change {
+            Change::AddHost { name, groups, vars } => {
+                check_name("host", name.as_str())?;
+                self.put(&name, "all");
+                if let Some(host) = self.host_mut(&name) {
+                    host.vars.extend(vars);
+                }
+                for group in groups.iter().filter(|group| !group.is_empty()) {
+                    check_name("group", group)?;
+                    let group = self.safe_name(group);
+                    self.put(&name, &group);
+                }
+                name
+            }
+            Change::GroupHost { host, group, parents } => {
+                check_name("group", &group)?;
+                let group = self.safe_name(&group);
+                self.put(&host, &group);
+                for parent in parents {
+                    check_name("group", &parent)?;
+                    let parent = self.safe_name(&parent);
+                    if parent != group {
+                        self.adopt(&parent, &group)?;
+                    }
+                }
+                host
+            }
+        };
+        self.settle_host(&host);
         self.settle_groups()
+    }
+
+    /// A name of a group as the settings want it.
+    fn safe_name(&mut self, name: &str) -> String {
+        let Some(valid) = options::valid_group_name(name) else { return name.to_owned() };
+        let setting = self.options().group_names;
+        if let Some(warning) = setting.warning().filter(|_| !self.has_odd_names) {
+            self.warnings.push(format!("{warning}, use -vvvv to see details"));
+        }
+        self.has_odd_names = true;
+        if setting.transform() {
+            self.notes
+                .push(format!("Replacing invalid character(s) in group name ({name}): {valid}"));
+            valid
+        } else {
+            self.notes.push(format!("Not replacing invalid character(s) in group name ({name})"));
+            name.to_owned()
+        }
+    }
+
+    /// The settings, or the default for an inventory that was not read.
+    pub(crate) fn options(&self) -> &InventoryOptions {
+        static DEFAULT: std::sync::LazyLock<InventoryOptions> =
+            std::sync::LazyLock::new(InventoryOptions::default);
+        self.sources.as_ref().map_or(&*DEFAULT, |sources| &sources.options)
+    }
+
+    fn warn(&mut self, warning: &Diagnostic) {
+        let text = warning.render(yaml::Style::Plain);
+        self.warnings.push(text.strip_prefix("warning: ").unwrap_or(&text).to_owned());
+    }
+
+    fn host_mut(&mut self, name: &HostName) -> Option<&mut Host> {
+        self.hosts.get_mut(name).map(Arc::make_mut)
+    }
+
+    fn group_mut(&mut self, name: &str) -> &mut Group {
+        Arc::make_mut(&mut self.groups[name])
     }
 
     fn group(&mut self, name: &str) -> &mut Group {
@@ -212,19 +307,21 @@ impl Inventory {
                 parents: IndexSet::new(),
                 priority: 1,
             };
-            self.groups.insert(name.into(), group);
+            self.groups.insert(name.into(), Arc::new(group));
         }
-        &mut self.groups[name]
+        self.group_mut(name)
     }
 
     fn ensure_host(&mut self, name: &HostName) -> &mut Host {
         let source = &self.source;
-        self.hosts.entry(name.clone()).or_insert_with(|| Host {
-            name: name.clone(),
-            vars: Vars::new(),
-            groups: IndexSet::new(),
-            source: source.clone(),
-        })
+        Arc::make_mut(self.hosts.entry(name.clone()).or_insert_with(|| {
+            Arc::new(Host {
+                name: name.clone(),
+                vars: Vars::new(),
+                groups: IndexSet::new(),
+                source: source.clone(),
+            })
+        }))
     }
 
     fn put(&mut self, host: &HostName, group: &str) {
@@ -240,7 +337,7 @@ impl Inventory {
             let name = HostName::new(name);
             let port = named.port.filter(|_| !self.hosts.contains_key(&name));
             self.put(&name, group);
-            let known = &mut self.hosts[&name].vars;
+            let known = &mut self.ensure_host(&name).vars;
             known.extend(port.map(|port| ("ansible_port".into(), i64::from(port).into())));
             known.extend(vars.clone());
         }
@@ -265,7 +362,7 @@ impl Inventory {
         let parent = self.group(parent);
         parent.children.insert(child_name);
         let parent_name = parent.name.clone();
-        self.groups[child].parents.insert(parent_name);
+        self.group_mut(child).parents.insert(parent_name);
     }
 
     /// Sets a variable of a group; `ansible_group_priority` is the group's own.
@@ -294,7 +391,7 @@ impl Inventory {
                     .hint(
                         "names have letters, digits and underscores, and do not begin with a digit",
                     );
-            self.warnings.push(warning.render(yaml::Style::Plain));
+            self.warn(&warning);
         }
     }
 
@@ -302,17 +399,24 @@ impl Inventory {
     fn settle(&mut self) -> Result<(), Diagnostic> {
         for host in self.hosts.keys().cloned().collect::<Vec<_>>() {
             self.settle_host(&host);
+            if self.groups.contains_key(host.as_str()) {
+                self.warnings.push(format!("Found both group and host with same name: {host}"));
+            }
         }
         self.settle_groups()
     }
 
     /// A host is in `ungrouped` exactly when it is in no other group but `all`.
     fn settle_host(&mut self, name: &HostName) {
-        let Some(host) = self.hosts.get_mut(name) else { return };
+        let Some(host) = self.hosts.get(name) else { return };
+        let is_ungrouped = host.groups.contains("ungrouped");
         if host.groups.iter().all(|group| matches!(&**group, "all" | "ungrouped")) {
-            self.put(name, "ungrouped");
-        } else if host.groups.shift_remove("ungrouped") {
-            self.groups["ungrouped"].hosts.shift_remove(name);
+            if !is_ungrouped {
+                self.put(name, "ungrouped");
+            }
+        } else if is_ungrouped {
+            self.ensure_host(name).groups.shift_remove("ungrouped");
+            self.group_mut("ungrouped").hosts.shift_remove(name);
         }
     }
 

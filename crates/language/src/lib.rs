@@ -17,7 +17,10 @@ mod value;
 mod variables;
 
 pub use extra_vars::extra_vars;
-pub use inventory::{Group, Host, Inventory, Programs, Selection};
+pub use inventory::{
+    Group, GroupNames, Host, Inventory, InventoryOptions, Mismatch, Precedence, Printed, Programs,
+    Selection, Sources,
+};
 pub use loader::{Loader, Place, RoleRequest};
 pub use names::{canonical_action, nearest};
 pub use source::{Files, Memory, Source, read_document};

@@ -7,9 +7,9 @@ use indexmap::IndexSet;
 use model::HostName;
 use yaml::Diagnostic;
 
-use crate::inventory::{Inventory, Selection};
+use crate::inventory::{Inventory, Mismatch, Selection};
 
-/// The hosts that patterns choose, less those that `limit` leaves out. No pattern chooses no host.
+/// The hosts that patterns choose, less those that `limit` leaves out. Nothing but separators chooses all.
 pub(crate) fn select(
     inventory: &Inventory,
     patterns: &[String],
@@ -17,7 +17,7 @@ pub(crate) fn select(
 ) -> Result<Selection, Diagnostic> {
     let mut warnings = Vec::new();
     let mut chosen = evaluate(inventory, patterns, &mut warnings)?;
-    if let Some(limit) = limit {
+    if let Some(limit) = limit.filter(|limit| !split(limit).is_empty()) {
         let allowed = evaluate(inventory, &[limit.to_owned()], &mut warnings)?;
         chosen.retain(|host| allowed.contains(host));
     }
@@ -71,7 +71,7 @@ fn evaluate(
     let (others, plain): (Vec<&String>, Vec<&String>) =
         parts.iter().partition(|part| part.starts_with(['&', '!']));
     let mut chosen: IndexSet<HostName> = IndexSet::new();
-    if plain.is_empty() && !others.is_empty() {
+    if plain.is_empty() {
         chosen.extend(inventory.hosts_of("all"));
     }
     for part in plain {
@@ -110,19 +110,23 @@ fn matching(
         hosts.insert(host.name.clone());
     }
     if hosts.is_empty() && !is_known {
-        warnings.push(format!("Could not match supplied host pattern, ignoring: {name}"));
+        unmatched(inventory, name, warnings)?;
     }
     let hosts: Vec<HostName> = hosts.into_iter().collect();
     Ok(match subscript {
         None => hosts,
         Some(Subscript::One(index)) => {
-            let index = if index < 0 { index + hosts.len() as i64 } else { index };
-            hosts
-                .into_iter()
-                .enumerate()
-                .filter(|(at, _)| *at as i64 == index)
-                .map(|(_, it)| it)
-                .collect()
+            let at = if index < 0 { index + hosts.len() as i64 } else { index };
+            let found = usize::try_from(at).ok().and_then(|at| hosts.get(at));
+            match found {
+                Some(host) => vec![host.clone()],
+                None if hosts.is_empty() => Vec::new(),
+                None => {
+                    let message = format!("No hosts matched the subscripted pattern '{part}'");
+                    return Err(Diagnostic::error(message)
+                        .note(format!("`{name}` has {} hosts", hosts.len())));
+                }
+            }
         }
         Some(Subscript::Slice(first, last)) => {
             let count =
@@ -130,6 +134,29 @@ fn matching(
             hosts.into_iter().skip(first).take(count).collect()
         }
     })
+}
+
+/// A pattern that matches nothing: what that means is a setting.
+fn unmatched(
+    inventory: &Inventory,
+    name: &str,
+    warnings: &mut Vec<String>,
+) -> Result<(), Diagnostic> {
+    let message = format!("Could not match supplied host pattern, ignoring: {name}");
+    match inventory.options().mismatch {
+        Mismatch::Ignore => {}
+        Mismatch::Warning => warnings.push(message),
+        Mismatch::Error => {
+            let groups = inventory.groups().map(|group| &*group.name);
+            let hosts = inventory.hosts().map(|host| host.name.as_str());
+            let error = Diagnostic::error(message);
+            return Err(match crate::nearest(name, groups.chain(hosts)) {
+                Some(near) => error.hint(format!("did you mean `{near}`?")),
+                None => error,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The regular expression of a pattern that is not simply a name.
@@ -208,6 +235,8 @@ fn split_subscript<'p>(part: &'p str, warnings: &mut Vec<String>) -> (&'p str, O
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::Memory;
 
@@ -217,18 +246,19 @@ mod tests {
             fn is_program(&self, _: &std::path::Path) -> bool {
                 false
             }
-            fn list(&self, _: &std::path::Path) -> Result<String, String> {
-                Err(String::new())
-            }
-            fn host(&self, _: &std::path::Path, _: &str) -> Result<String, String> {
+            fn run(&self, _: &std::path::Path, _: &[&str]) -> Result<crate::Printed, String> {
                 Err(String::new())
             }
         }
         let text =
             "u\n[web]\nw2\nw1\nw3.x\n2001:db8::1\n[p:children]\nweb\ndb\n[db]\nd1\nw1\n[empty]\n";
-        let files = Memory::new([("hosts", text)]);
-        let inventory =
-            Inventory::load(&files, &NoPrograms, &["hosts".to_owned()], true).expect("loads");
+        let sources = crate::Sources {
+            files: Arc::new(Memory::new([("hosts", text)])),
+            programs: Arc::new(NoPrograms),
+            names: vec!["hosts".to_owned()],
+            options: crate::InventoryOptions::default(),
+        };
+        let inventory = Inventory::load(&Arc::new(sources)).expect("loads");
         let selection = inventory
             .select(&[pattern.to_owned()], limit)
             .map_err(|error| error.message().to_owned())?;
@@ -260,8 +290,6 @@ mod tests {
             ("web[1:2]", "w1 w3.x"),
             ("web[2:]", "w3.x 2001:db8::1"),
             ("web[5:2]", ""),
-            ("web[99]", ""),
-            ("web[-99]", ""),
             ("w*[0]", "w2"),
             ("w?", "w2 w1"),
             ("w[!2]", "w1"),
@@ -274,8 +302,12 @@ mod tests {
             ("localhost", "localhost"),
             ("127.0.0.1,w1", "127.0.0.1 w1"),
             ("empty", ""),
-            ("", ""),
-            (",", ""),
+            ("empty[0]", ""),
+            ("", "u w2 w1 w3.x 2001:db8::1 d1"),
+            (",,", "u w2 w1 w3.x 2001:db8::1 d1"),
+            (",,w1", "w1"),
+            ("all[-1]", "d1"),
+            ("all,localhost", "u w2 w1 w3.x 2001:db8::1 d1 localhost"),
         ] {
             assert_eq!(choose(pattern, None).as_deref(), Ok(expected), "{pattern}");
         }
@@ -303,6 +335,10 @@ mod tests {
         ] {
             assert_eq!(choose(pattern, None).as_deref(), Ok(expected), "{pattern}");
         }
+        for part in ["web[99]", "web[-99]", "w?[2]"] {
+            let message = format!("No hosts matched the subscripted pattern '{part}'");
+            assert_eq!(choose(part, None), Err(message));
+        }
         assert_eq!(choose("~", None), Err("host pattern `~` lacks its regular expression".into()));
         assert!(choose("~(", None).is_err_and(|why| why.contains("not a regular expression")));
     }
@@ -313,7 +349,8 @@ mod tests {
             ("web", "w1"),
             ("!web", "d1"),
             ("u", ""),
-            ("", ""),
+            ("", "d1 w1"),
+            (",", "d1 w1"),
             ("nope", " | nope"),
             ("w*:!w2", "w1"),
             ("d1,w1", "d1 w1"),

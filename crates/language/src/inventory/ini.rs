@@ -15,6 +15,16 @@ enum Section {
     Vars(String),
 }
 
+impl Section {
+    fn safe(self, inventory: &mut Inventory) -> Self {
+        match self {
+            Self::Hosts(group) => Self::Hosts(inventory.safe_name(&group)),
+            Self::Children(group) => Self::Children(inventory.safe_name(&group)),
+            Self::Vars(group) => Self::Vars(inventory.safe_name(&group)),
+        }
+    }
+}
+
 /// Reads a file into the inventory.
 pub(super) fn read(inventory: &mut Inventory, file: &Arc<SourceFile>) -> Result<(), Diagnostic> {
     let mut reader = Reader {
@@ -72,7 +82,7 @@ impl Pending {
 impl Reader<'_> {
     fn line(&mut self, text: &str, span: &Span) -> Result<(), Diagnostic> {
         if text.starts_with('[') && !is_host_range(text) {
-            self.section = header(text, span)?;
+            self.section = header(text, span)?.safe(self.inventory);
             return self.begin_section(span);
         }
         match &self.section {
@@ -81,11 +91,18 @@ impl Reader<'_> {
                 self.host_line(&group, text, span)
             }
             Section::Children(parent) => {
-                let child = without_comment(text);
-                if self.inventory.group_named(child).is_some() {
-                    self.inventory.adopt(parent, child).map_err(|error| error.at(span))
+                let name = without_comment(text);
+                if name.contains(|it: char| it.is_whitespace() || it == ':') {
+                    let message = format!("Expected group name, got: {name}");
+                    return Err(Diagnostic::error(message)
+                        .at(span)
+                        .hint("each child stands on a line of its own"));
+                }
+                let child = self.inventory.safe_name(name);
+                if self.inventory.group_named(&child).is_some() {
+                    self.inventory.adopt(parent, &child).map_err(|error| error.at(span))
                 } else {
-                    let parents = self.pending.parents.entry(child.to_owned()).or_default();
+                    let parents = self.pending.parents.entry(child).or_default();
                     parents.push((parent.clone(), span.clone()));
                     Ok(())
                 }
@@ -121,7 +138,15 @@ impl Reader<'_> {
         })?;
         let Some((pattern, settings)) = words.split_first() else { return Ok(()) };
         if pattern == "---" {
-            return Err(Diagnostic::error("`---` is the sign of a YAML file, not a host").at(span));
+            let message = "Invalid host pattern '---' supplied, '---' is normally a sign this is a YAML file.";
+            return Err(Diagnostic::error(message).at(span));
+        }
+        if pattern.ends_with(':') {
+            let message = format!(
+                "Invalid host pattern '{pattern}' supplied, ending in ':' is not allowed, this character is reserved to \
+                 provide a port."
+            );
+            return Err(Diagnostic::error(message).at(span));
         }
         let named = hosts(pattern, span)?;
         let mut vars = Vars::new();
@@ -135,6 +160,10 @@ impl Reader<'_> {
             };
             self.inventory.check_var_name(name, span);
             vars.insert(name.into(), literal::value(value, span));
+        }
+        if named.hosts.is_empty() {
+            let warning = Diagnostic::warning(format!("`{pattern}` names no host")).at(span);
+            self.inventory.warn(&warning);
         }
         self.inventory.put_all(group, named, &vars);
         Ok(())
@@ -150,14 +179,45 @@ pub(super) struct Named {
 /// The hosts that a text with ranges names, and the port behind it.
 pub(super) fn hosts(text: &str, span: &Span) -> Result<Named, Diagnostic> {
     let (pattern, port) = split_port(text);
-    if pattern.is_empty() || text.ends_with(':') {
-        let message =
-            format!("`{text}` is not a host: nothing may end in `:`, it introduces a port");
-        return Err(Diagnostic::error(message).at(span));
+    if pattern.is_empty() {
+        return Err(Diagnostic::error("Invalid empty host name provided").at(span));
     }
     let is_address = pattern.parse::<std::net::Ipv6Addr>().is_ok();
-    let hosts = if is_address { vec![pattern.to_owned()] } else { ranges::expand(pattern, span)? };
+    let hosts = if is_address {
+        vec![pattern.to_owned()]
+    } else {
+        ranges::expand(pattern).map_err(|wrong| wrong.at(span))?
+    };
     Ok(Named { hosts, port })
+}
+
+/// The host of a `host_list`, where brackets mean nothing.
+pub(super) fn plain(text: &str) -> Named {
+    let (host, port) = split_port(text);
+    Named { hosts: vec![host.to_owned()], port }
+}
+
+/// The hosts of one part of an `advanced_host_list`: what has not the shape of a range is a name.
+pub(super) fn listed(
+    inventory: &mut Inventory,
+    text: &str,
+    span: &Span,
+) -> Result<Named, Diagnostic> {
+    let (pattern, port) = split_port(text);
+    if pattern.parse::<std::net::Ipv6Addr>().is_ok() {
+        return Ok(plain(text));
+    }
+    match ranges::expand(pattern) {
+        Ok(hosts) => Ok(Named { hosts, port }),
+        Err(wrong) if wrong.is_shape => {
+            inventory.notes.push(format!(
+                "Unable to parse address from hostname, leaving unchanged: {}",
+                wrong.message
+            ));
+            Ok(plain(text))
+        }
+        Err(wrong) => Err(wrong.at(span)),
+    }
 }
 
 /// A host line may begin with a range: `[a:c].example.com`.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use indexmap::IndexSet;
 use model::HostName;
 
-use super::{Group, Inventory};
+use super::{Group, Inventory, Precedence};
 use crate::{Layer, Level};
 
 impl Inventory {
@@ -32,14 +32,58 @@ impl Inventory {
             layers.push(Arc::new(Layer::new(Level::InventoryHost, source, vars)));
         }
         let others = self.by_precedence(name);
-        for playbook in [true, false] {
-            layers.extend(self.file_layers(&others, playbook));
+        for step in self.options().precedence.iter().rev() {
+            match step {
+                Precedence::GroupsPluginsPlay => layers.extend(self.file_layers(&others, true)),
+                Precedence::GroupsPluginsInventory => {
+                    layers.extend(self.file_layers(&others, false));
+                }
+                Precedence::AllPluginsPlay => {
+                    layers.extend(self.file_layers(&["all".into()], true))
+                }
+                Precedence::AllPluginsInventory => {
+                    layers.extend(self.file_layers(&["all".into()], false));
+                }
+                Precedence::GroupsInventory => {
+                    layers.extend(
+                        others.iter().filter_map(|name| self.group_layers.get(name).cloned()),
+                    );
+                }
+                Precedence::AllInventory => layers.extend(self.group_layers.get("all").cloned()),
+            }
         }
-        for playbook in [true, false] {
-            layers.extend(self.file_layers(&["all".into()], playbook));
+        layers
+    }
+
+    /// What expressions of `constructed` see of a host: no group is settled yet, so that `all` counts only for hosts
+    /// that were put there. Highest precedence first.
+    pub(super) fn layers_under_construction(
+        &self,
+        name: &HostName,
+        vars_plugins: bool,
+    ) -> Vec<Arc<Layer>> {
+        let Some(host) = self.hosts.get(name) else { return Vec::new() };
+        let mut groups = self.by_precedence(name);
+        let short = name.as_str().split('.').next().unwrap_or_default();
+        let mut own = host.vars.clone();
+        own.insert("inventory_hostname".into(), name.as_str().into());
+        own.insert("inventory_hostname_short".into(), short.into());
+        own.insert(
+            "group_names".into(),
+            jinja::Value::list(
+                self.group_names(name).iter().map(|group| (&**group).into()).collect(),
+            ),
+        );
+        if self.group_ancestry(host.groups.iter().map(|group| &**group)).contains("all") {
+            groups.push("all".into());
         }
-        let groups = others.iter().map(|name| &**name).chain(["all"]);
-        layers.extend(groups.filter_map(|group| self.group_layers.get(group).cloned()));
+        let mut layers = Vec::new();
+        if vars_plugins {
+            layers.extend(self.directories(false).filter_map(|one| one.host(name)));
+            layers.extend(self.file_layers(&groups, false));
+        }
+        layers.push(Arc::new(Layer::new(Level::InventoryHost, format!("host {name}"), own)));
+        layers.extend(groups.iter().filter_map(|group| self.group_layers.get(group).cloned()));
         layers
     }
 
@@ -64,7 +108,7 @@ impl Inventory {
             .group_ancestry(own)
             .into_iter()
             .filter(|name| *name != "all")
-            .filter_map(|name| self.groups.get(name))
+            .filter_map(|name| self.group_named(name))
             .collect();
         groups.sort_by_key(|group| {
             let depth = self.depths.get(&group.name).copied().unwrap_or(0);
@@ -94,7 +138,7 @@ impl Inventory {
         self.depths.clear();
         let mut waiting: std::collections::HashMap<&str, usize> =
             self.groups.values().map(|group| (&*group.name, group.parents.len())).collect();
-        let mut ready: Vec<&Group> =
+        let mut ready: Vec<&Arc<Group>> =
             self.groups.values().filter(|group| group.parents.is_empty()).collect();
         while let Some(group) = ready.pop() {
             let below = *self.depths.entry(group.name.clone()).or_default() + 1;

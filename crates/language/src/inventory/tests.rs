@@ -3,46 +3,69 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use model::HostName;
+use yaml::Diagnostic;
 
-use super::{Inventory, Programs};
+use super::{GroupNames, Inventory, InventoryOptions, Printed, Programs, Sources};
 use crate::{Memory, Vars};
 
-/// Programs by path, with what they print for `--list` and for each host.
+/// What programs print for `--list` and for each host: a text, or what ends them.
 #[derive(Default)]
-struct Printed(BTreeMap<&'static str, Result<&'static str, &'static str>>);
+struct Printing(BTreeMap<&'static str, Result<&'static [u8], &'static str>>);
 
-impl Programs for Printed {
+impl Programs for Printing {
     fn is_program(&self, path: &Path) -> bool {
         path.extension().is_some_and(|it| it == "sh")
     }
 
-    fn list(&self, _: &Path) -> Result<String, String> {
-        self.0["--list"].map(ToOwned::to_owned).map_err(ToOwned::to_owned)
-    }
-
-    fn host(&self, _: &Path, host: &str) -> Result<String, String> {
-        self.0[host].map(ToOwned::to_owned).map_err(ToOwned::to_owned)
-    }
-}
-
-fn load(files: &[(&str, &str)], sources: &[&str]) -> Inventory {
-    let sources: Vec<String> = sources.iter().map(ToString::to_string).collect();
-    let files = Memory::new(files.iter().copied());
-    Inventory::load(&files, &Printed::default(), &sources, false).expect("loads")
-}
-
-/// The inventory of one file called `hosts`, or what is wrong with it.
-fn read(name: &str, text: &str) -> Result<Inventory, String> {
-    let files = Memory::new([(name, text)]);
-    Inventory::load(&files, &Printed::default(), &[name.to_owned()], true).map_err(|error| {
-        match error.span() {
-            Some(span) => format!("{}:{}: {}", span.line, span.column, error.message()),
-            None => error.message().to_owned(),
+    fn run(&self, _: &Path, arguments: &[&str]) -> Result<Printed, String> {
+        let last = arguments.last().copied().unwrap_or_default();
+        match self.0[last] {
+            Ok(out) => Ok(Printed { code: Some(0), out: out.to_vec(), err: b"said\n".to_vec() }),
+            Err("killed") => Ok(Printed::default()),
+            Err(code) => match code.parse() {
+                Ok(code) => {
+                    Ok(Printed { code: Some(code), err: b"why".to_vec(), ..Printed::default() })
+                }
+                Err(_) => Err(code.to_owned()),
+            },
         }
-    })
+    }
+}
+
+fn load_with(
+    files: &[(&str, &str)],
+    names: &[&str],
+    programs: Printing,
+    options: InventoryOptions,
+) -> Result<Inventory, Diagnostic> {
+    let names = names.iter().map(ToString::to_string).collect();
+    let files = Arc::new(Memory::new(files.iter().copied()));
+    Inventory::load(&Arc::new(Sources { files, programs: Arc::new(programs), names, options }))
+}
+
+fn load(files: &[(&str, &str)], names: &[&str]) -> Inventory {
+    load_with(files, names, Printing::default(), InventoryOptions::default()).expect("loads")
+}
+
+fn strict() -> InventoryOptions {
+    InventoryOptions { any_unparsed_is_failed: true, ..InventoryOptions::default() }
+}
+
+fn placed(error: &Diagnostic) -> String {
+    match error.span() {
+        Some(span) => format!("{}:{}: {}", span.line, span.column, error.message()),
+        None => error.message().to_owned(),
+    }
+}
+
+/// The inventory of one file, or what is wrong with it.
+fn read(name: &str, text: &str) -> Result<Inventory, String> {
+    load_with(&[(name, text)], &[name], Printing::default(), strict())
+        .map_err(|error| placed(&error))
 }
 
 /// The groups with hosts or children, as `group: hosts > children`.
@@ -129,10 +152,19 @@ fn bad_ini_files_are_explained() {
             "[a]\n[a:vars]\nansible_group_priority=x\n",
             "3:1: ansible_group_priority must be a whole number, not 'x'",
         ),
-        ("[a]\nfoo:\n", "2:1: `foo:` is not a host: nothing may end in `:`, it introduces a port"),
+        (
+            "[a]\nfoo:\n",
+            "2:1: Invalid host pattern 'foo:' supplied, ending in ':' is not allowed, this character is reserved to provide a port.",
+        ),
+        (
+            "[a]\n---\n",
+            "2:1: Invalid host pattern '---' supplied, '---' is normally a sign this is a YAML file.",
+        ),
+        ("[a:children]\nb c\n[b]\n", "2:1: Expected group name, got: b c"),
+        ("[a:children]\nb:vars\n[b]\n", "2:1: Expected group name, got: b:vars"),
         (
             "h[1:x]\n",
-            "1:1: host range [1:x]: begin and end must both be numbers or both be letters, in order",
+            "1:1: host range [1:x]: begin and end must both be numbers or both be letters",
         ),
         ("h[1:999999999]\n", "1:1: host range [1:999999999]: it names too many hosts"),
         ("h[1:9999][1:9999]\n", "1:1: a host range of more than 100000 hosts"),
@@ -176,12 +208,24 @@ fn bad_yaml_files_are_explained() {
             "3:8: the variables of host h must be a mapping, not an integer",
         ),
         ("a:\n  children:\n  - b\n", "3:3: `children` of group a must be a mapping, not a list"),
-        ("a:\n  vars: x\n", "2:9: `vars` of group a must be a mapping, not text"),
+        ("a:\n  vars: []\n", "2:9: `vars` of group a must be a mapping, not a list"),
+        ("---\n", "2:1: Parsed empty YAML file"),
+        ("1: {}\n", "1:1: the name of a group must be text, not an integer"),
+        ("a: {children: {1: }}\n", "1:16: the name of a group must be text, not an integer"),
+        ("a: {hosts: {1.5: }}\n", "1:13: Host pattern 1.5 must be a string"),
+        ("a: {hosts: {'': }}\n", "1:13: Invalid empty host name provided"),
         (
             "a: {children: {b: {children: {a: }}}}\n",
             "1:31: adding group `a` as child to `b` creates a recursive dependency loop",
         ),
-        ("plugin: aws_ec2\n", "1:1: inventory plugins are not supported"),
+        (
+            "plugin: aws_ec2\n",
+            "1:9: inventory config '/hosts.yml' specifies unknown plugin 'aws_ec2'",
+        ),
+        (
+            "plugin: script\n",
+            "1:9: inventory source '/hosts.yml' could not be verified by inventory plugin 'script'",
+        ),
         (
             "a: {vars: {ansible_group_priority: [1]}}\n",
             "1:12: ansible_group_priority must be a whole number, not [1]",
@@ -192,7 +236,7 @@ fn bad_yaml_files_are_explained() {
         ),
     ] {
         assert_eq!(
-            read("hosts.yml", text).map(|it| groups(&it)),
+            read("/hosts.yml", text).map(|it| groups(&it)),
             Err(expected.to_owned()),
             "{text}"
         );
@@ -201,34 +245,49 @@ fn bad_yaml_files_are_explained() {
 
 #[test]
 fn lists_of_hosts() {
-    let inventory = load(&[], &["a, b:22,[::1]:33,,c"]);
-    assert_eq!(groups(&inventory), "ungrouped: a b ::1 c");
+    let inventory = load(&[], &["a, b:22,[::1]:33,,c[1:2],d:"]);
+    assert_eq!(groups(&inventory), "ungrouped: a b ::1 c[1:2] d:");
     assert_eq!(vars(&inventory, "b"), "ansible_port=22");
-    let files = Memory::new([("x", "h")]);
-    for (source, expected) in [
-        ("nope", "nope does not exist"),
-        ("a,b:", "`b:` is not a host: nothing may end in `:`, it introduces a port"),
-        ("a,b\u{1b}[0m", "\"b\\u{1b}[0m\" is not a host name"),
+    let advanced = || InventoryOptions {
+        enabled: vec!["ansible.builtin.advanced_host_list".into()],
+        ..strict()
+    };
+    for (list, expected) in [
+        ("a[1:3:2]x:5,b", Ok("ungrouped: a1x a3x b")),
+        ("::1,[::2]:22", Ok("ungrouped: ::1 ::2")),
+        ("a[1:],[c:a]", Ok("ungrouped: a[1:] [c:a]")),
+        (
+            "a,b[1:j]",
+            Err("1:3: host range [1:j]: begin and end must both be numbers or both be letters"),
+        ),
+        ("a,b\u{1b}[0m", Err("1:3: \"b\\u{1b}[0m\" is not a host name")),
+        ("a[1:2]", Err("Completely failed to parse inventory source /")),
     ] {
-        let error = Inventory::load(&files, &Printed::default(), &[source.to_owned()], true);
-        assert_eq!(error.expect_err(source).message(), expected);
+        match (load_with(&[], &[list], Printing::default(), advanced()), expected) {
+            (Ok(inventory), Ok(expected)) => assert_eq!(groups(&inventory), expected, "{list}"),
+            (Err(error), Err(expected)) => {
+                assert!(placed(&error).starts_with(expected), "{list}: {}", placed(&error));
+            }
+            (other, _) => panic!("{list}: {other:?}"),
+        }
     }
 }
 
 #[test]
 fn a_source_that_cannot_be_read_is_a_warning_and_nothing_of_it_is_kept() {
-    let files = [("good", "a\n"), ("bad", "b\nc x\n")];
-    let inventory = load(&files, &["bad", "good", "none"]);
+    let files = [("/good", "a\n"), ("/bad", "b\nc x\n")];
+    let inventory = load(&files, &["/bad", "/good", "/none"]);
     assert_eq!(groups(&inventory), "ungrouped: a");
     let titles = inventory.warnings.iter().map(|it| it.lines().next().unwrap_or_default());
     assert_eq!(
         titles.collect::<Vec<_>>(),
         [
-            "Unable to parse bad as an inventory source",
-            "Unable to parse none as an inventory source"
+            "Failed to parse inventory with 'ini' plugin: expected key=value host variable assignment, got: x",
+            "Unable to parse /bad as an inventory source",
+            "Unable to parse /none as an inventory source: there is no such file (a list of hosts has a comma in it: `-i 'web1,'`)",
         ]
     );
-    let empty = load(&files, &["bad"]);
+    let empty = load(&files, &["/bad"]);
     assert_eq!(
         empty.warnings.last().map(String::as_str),
         Some("No inventory was parsed, only implicit localhost is available")
@@ -240,11 +299,33 @@ fn doubtful_names_are_told() {
     let inventory = load(&[("hosts", "[web-1]\nh 1x=2\n")], &["hosts"]);
     assert_eq!(vars(&inventory, "h"), "1x=2");
     assert_eq!(inventory.warnings.len(), 2, "{:?}", inventory.warnings);
-    assert!(inventory.warnings[0].contains("inventory variable `1x` has an invalid name"));
     assert_eq!(
-        inventory.warnings[1],
-        "Invalid characters were found in group names but not replaced: web-1"
+        inventory.warnings[0],
+        "Invalid characters were found in group names but not replaced, use -vvvv to see details"
     );
+    assert!(inventory.warnings[1].contains("inventory variable `1x` has an invalid name"));
+    for (setting, name, warning) in [
+        (GroupNames::Never, "1b-c", Some("but not replaced")),
+        (GroupNames::Ignore, "1b-c", None),
+        (GroupNames::Silently, "_b_c", None),
+        (GroupNames::Always, "_b_c", Some("and automatically replaced")),
+    ] {
+        let options = InventoryOptions { group_names: setting, ..strict() };
+        let text = "[a:children]\n1b-c\n[1b-c]\nh\n[1b-c:vars]\nx=1\n";
+        let inventory =
+            load_with(&[("hosts", text)], &["hosts"], Printing::default(), options).expect("good");
+        assert_eq!(groups(&inventory), format!("a: > {name}; {name}: h"));
+        assert_eq!(vars(&inventory, "h"), "x=1");
+        let told = inventory.warnings.first();
+        assert_eq!(told.is_some(), warning.is_some(), "{told:?}");
+        assert!(told.is_none_or(|told| told.contains(warning.unwrap_or_default())), "{told:?}");
+    }
+}
+
+#[test]
+fn a_group_may_have_the_name_of_a_host() {
+    let inventory = load(&[("hosts", "[h]\nh\n")], &["hosts"]);
+    assert_eq!(inventory.warnings, ["Found both group and host with same name: h"]);
 }
 
 #[test]
@@ -282,8 +363,8 @@ fn a_bad_variable_file_matters_when_its_group_or_host_exists() {
     for (path, hosts) in
         [("host_vars/h.yml", "h"), ("group_vars/g.yml", "[g]\nh"), ("group_vars/all.yml", "h")]
     {
-        let files = Memory::new([("hosts", hosts), (path, "- x\n")]);
-        let error = Inventory::load(&files, &Printed::default(), &["hosts".to_owned()], false);
+        let files = [("hosts", hosts), (path, "- x\n")];
+        let error = load_with(&files, &["hosts"], Printing::default(), InventoryOptions::default());
         let error = error.expect_err(path);
         assert_eq!(error.message(), "a file of variables must hold a mapping, not a list");
     }
@@ -347,49 +428,115 @@ fn localhost_is_always_there() {
 }
 
 fn program(
-    printed: &[(&'static str, Result<&'static str, &'static str>)],
+    printed: &[(&'static str, Result<&'static [u8], &'static str>)],
 ) -> Result<Inventory, String> {
-    let files = Memory::new([("inv.sh", "")]);
-    let programs = Printed(printed.iter().copied().collect());
-    Inventory::load(&files, &programs, &["inv.sh".to_owned()], true)
+    let programs = Printing(printed.iter().copied().collect());
+    load_with(&[("inv.sh", "#!/bin/sh\n")], &["inv.sh"], programs, strict())
         .map_err(|error| error.message().to_owned())
 }
 
 #[test]
 fn programs_print_inventories() {
-    let whole = r#"{"web": {"hosts": ["w1", "w2"], "vars": {"v": "{{ x }}"}, "children": ["c"]},
-        "c": ["c1"], "bare": {"x": 1}, "_meta": {"hostvars": {"w1": {"a": [1]}}}}"#;
+    let whole = br#"{"web": {"hosts": ["w1", "w2"], "vars": {"v": "{{ x }}"}, "children": ["c"]},
+        "c": ["c1"], "bare": {"x": "{{ y }}"},
+        "_meta": {"hostvars": {"w1": {"a": [1], "u": {"__ansible_unsafe": "{{ z }}"}}}}}"#;
     let inventory = program(&[("--list", Ok(whole))]).expect("good");
     assert_eq!(groups(&inventory), "web: w1 w2> c; c: c1; bare: bare");
-    assert_eq!(vars(&inventory, "w1"), "a=[1] v={{ x }}");
-    let layers = inventory.layers(&"w1".into());
-    assert!(layers.iter().any(|layer| layer.vars.get("v").is_some_and(jinja::Value::is_template)));
-    let asked = [("--list", Ok(r#"{"g": ["h", "i"]}"#)), ("h", Ok(r#"{"a": 1}"#)), ("i", Ok(""))];
-    assert_eq!(vars(&program(&asked).expect("good"), "h"), "a=1");
+    let shown = vars(&inventory, "w1");
+    assert_eq!(shown, "a=[1] u={\"__ansible_unsafe\":\"{{ z }}\"} v={{ x }}");
+    assert_eq!(vars(&inventory, "bare"), "x={\"__ansible_unsafe\":\"{{ y }}\"}");
+    let is_template = |host: &str, name: &str| {
+        let layers = inventory.layers(&host.into());
+        layers.iter().find_map(|layer| layer.vars.get(name)).is_some_and(jinja::Value::is_template)
+    };
+    assert!(is_template("w1", "v") && !is_template("w1", "u") && !is_template("bare", "x"));
+    assert_eq!(inventory.errors, ["said"]);
+    let asked = [
+        ("--list", Ok(&br#"{"g": {"hosts": ["h", "i"], "children": "p"}}"#[..])),
+        ("h", Ok(br#"{"a": 1}"#)),
+        ("i", Ok(b"")),
+    ];
+    let inventory = program(&asked).expect("good");
+    assert_eq!((vars(&inventory, "h"), groups(&inventory)), ("a=1".into(), "g: h i> p".into()));
 }
 
 #[test]
 fn bad_programs_are_explained() {
+    let decoder = "Unable to get JSON decoder for inventory script result:";
     for (printed, expected) in [
-        (Err("exit status 3"), "failed: exit status 3"),
-        (Ok("boo"), "printed no JSON: expected value at line 1 column 1"),
-        (Ok("[]"), "printed a list, not a JSON object of groups"),
-        (Ok(r#"{"g": "x"}"#), "printed a text for group g, not an object"),
-        (Ok(r#"{"g": {"hosts": "x"}}"#), "printed a text for `hosts` of group g, not a list"),
-        (Ok(r#"{"g": {"hosts": [{}]}}"#), "printed an object in `hosts` of group g, not a name"),
+        (Err("3"), "Inventory script returned non-zero exit code 3."),
+        (Err("killed"), "Inventory script was ended by a signal."),
         (
-            Ok(r#"{"g": {"vars": []}}"#),
-            "printed a list for the variables of group g, not an object",
+            Err("no such file"),
+            "Failed to execute inventory script command 'inv.sh --list': no such file",
         ),
-        (Ok(r#"{"_meta": {"hostvars": 1}}"#), "printed a number for _meta.hostvars, not an object"),
-        (Ok(r#"{"g": {"children": ["g"]}}"#), "is wrong: group `g` cannot be its own child"),
+        (
+            Ok(&b"a\xff"[..]),
+            "Inventory script result contained characters that cannot be interpreted as UTF-8 (at byte 1).",
+        ),
+        (
+            Ok(b"boo"),
+            &*format!(
+                "{decoder} Value could not be parsed as JSON: expected value at line 1 column 1."
+            ),
+        ),
+        (Ok(b"[]"), &*format!("{decoder} Value is 'list' instead of 'dict'.")),
+        (
+            Ok(br#"{"_meta": 1}"#),
+            &*format!("{decoder} Value contains '_meta' which is 'int' instead of 'dict'."),
+        ),
+        (
+            Ok(br#"{"_meta": {"profile": 1.5}}"#),
+            &*format!(
+                "{decoder} Value contains '_meta.profile' which is 'float' instead of 'str'."
+            ),
+        ),
+        (
+            Ok(br#"{"_meta": {"profile": "inventory_x"}}"#),
+            &*format!("{decoder} Unknown profile name 'inventory_x'."),
+        ),
+        (Ok(br#"{"_meta": {"profile": "x"}}"#), "Non-inventory profile 'x' is not allowed."),
+        (
+            Ok(br#"{"_meta": {"hostvars": 1}}"#),
+            "Value contains '_meta.hostvars' which is 'int' instead of 'dict'.",
+        ),
+        (Ok(br#"{"g": "x"}"#), "Value contains 'g.hosts' which is 'str' instead of 'list'."),
+        (Ok(br#"{"g": null}"#), "Value contains 'g.hosts' which is 'NoneType' instead of 'list'."),
+        (
+            Ok(br#"{"g": {"hosts": [{}]}}"#),
+            "Invalid name supplied in `hosts` of group g, expected a string but got a dict for {}",
+        ),
+        (
+            Ok(br#"{"g": {"vars": []}}"#),
+            "Value contains 'g.vars' which is 'list' instead of 'dict'.",
+        ),
+        (Ok(br#"{"g": {"children": ["g"]}}"#), "group `g` cannot be its own child"),
+        (
+            Ok(br#"{"g": ["h"], "_meta": {"hostvars": {"h": []}}}"#),
+            "Invalid data from file, expected dictionary and got a list for the variables of host h",
+        ),
+        (
+            Ok(br#"{"__ansible_unsafe": 1, "g": {"vars": {"x": {"__ansible_unsafe": 1}}}}"#),
+            "Value contains '__ansible_unsafe.hosts' which is 'int' instead of 'list'.",
+        ),
+        (
+            Ok(br#"{"g": {"vars": {"x": {"__ansible_vault": 1}}}}"#),
+            "Inventory script result could not be parsed as JSON: `__ansible_vault` must be a text, not 'int'",
+        ),
     ] {
         let error = program(&[("--list", printed)]).map(|it| groups(&it));
-        assert_eq!(error, Err(format!("inventory program inv.sh {expected}")));
+        assert_eq!(error, Err(expected.to_owned()));
     }
-    let error =
-        program(&[("--list", Ok(r#"{"g": ["h"]}"#)), ("h", Err("no"))]).map(|it| groups(&it));
-    assert_eq!(error, Err("inventory program inv.sh failed for host h: no".to_owned()));
+    for (printed, expected) in [
+        (Err("1"), "Inventory script returned non-zero exit code 1."),
+        (
+            Ok(&b"x"[..]),
+            "Inventory script result for host 'h' could not be parsed as JSON: expected value at line 1 column 1",
+        ),
+    ] {
+        let error = program(&[("--list", Ok(br#"{"g": ["h"]}"#)), ("h", printed)]);
+        assert_eq!(error.map(|it| groups(&it)), Err(expected.to_owned()));
+    }
 }
 
 #[test]

@@ -29,6 +29,10 @@ pub(super) struct VarsDirectory {
 }
 
 impl VarsDirectory {
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(super) fn group(&self, name: &str) -> Option<Arc<Layer>> {
         self.groups.get(name)?.as_ref().ok().cloned()
     }
@@ -72,7 +76,9 @@ impl Inventory {
         let hosts = read_all("host_vars", |playbook, _| {
             if playbook { Level::PlaybookHostVars } else { Level::InventoryHostVars }
         });
-        self.warnings.extend(warnings.iter().map(|warning| warning.render(yaml::Style::Plain)));
+        for warning in &warnings {
+            self.warn(warning);
+        }
         self.vars_directories.push(VarsDirectory {
             playbook,
             path: path.to_owned(),

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use jinja::{Marks, Value};
 use model::HostName;
 use serde_json::{Map, Value as Json, json};
 
@@ -108,8 +109,26 @@ fn write_vars(vars: &Vars, indent: &str, out: &mut String) {
     }
 }
 
-/// Values as they were written: templates stay templates.
+/// Values as they were written: templates stay templates, and text that is data says so.
 fn json_of(vars: &Vars) -> Json {
-    let json = |value: &jinja::Value| value.to_json().unwrap_or_else(|_| value.repr().into());
-    Json::Object(vars.iter().map(|(name, value)| (name.to_string(), json(value))).collect())
+    Json::Object(vars.iter().map(|(name, value)| (name.to_string(), told(value))).collect())
+}
+
+fn told(value: &Value) -> Json {
+    if let Some(text) = value.as_str() {
+        let is_trusted = value.marks().has(Marks::TRUSTED);
+        return if is_trusted { text.into() } else { json!({ "__ansible_unsafe": text }) };
+    }
+    if let Some(items) = value.sequence() {
+        return items.iter().map(told).collect();
+    }
+    match value.as_dict() {
+        Some(dict) => {
+            let entries = dict.snapshot();
+            Json::Object(
+                entries.iter().map(|(key, value)| (key.to_string(), told(value))).collect(),
+            )
+        }
+        None => value.to_json().unwrap_or_else(|_| value.repr().into()),
+    }
 }
