@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "a tool for people at a terminal")]
 
 mod ci;
+mod conformance;
 mod fleet;
 
 use clap::{Parser, Subcommand};
@@ -17,6 +18,8 @@ struct Cli {
 enum Chore {
     /// Check formatting, lints, licences, then run all tests, as CI does
     Ci,
+    /// Run ansible-core's integration suite against the built binary; needs root, debootstrap and systemd-container
+    Conformance(conformance::ConformanceArgs),
     /// Boot Debian hosts to play with
     Fleet {
         #[command(subcommand)]
@@ -37,6 +40,7 @@ enum FleetChore {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().chore {
         Chore::Ci => ci::run(),
+        Chore::Conformance(args) => conformance::run(&args),
         Chore::Fleet { what: FleetChore::Up { count } } => fleet::up(count),
     }
 }
