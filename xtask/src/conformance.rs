@@ -121,7 +121,7 @@ fn suite(cache: &Path) -> Result<PathBuf> {
     done(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
     done(
         Command::new(venv.join("bin/pip"))
-            .args(["download", "-q", "--require-hashes", "--no-deps", "--no-build-isolation"])
+            .args(["download", "-q", "--require-hashes", "--no-deps"])
             .args(["--no-binary", ":all:", "-d"])
             .arg(path)
             .arg("-r")
