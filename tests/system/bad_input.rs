@@ -128,3 +128,52 @@ fn an_unreachable_host_does_not_stop_the_others() {
     assert!(shown.contains("fatal: [there]: UNREACHABLE!"), "{shown}");
     assert!(shown.contains("carried on") && shown.contains("unreachable=1"), "{shown}");
 }
+
+/// A file system of a megabyte, unmounted on drop.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount() -> Option<Self> {
+        let directory = tempfile::tempdir().expect("a directory");
+        let words = ["-t", "tmpfs", "-o", "size=1m", "tmpfs"];
+        let status = std::process::Command::new("mount").args(words).arg(directory.path()).status();
+        if !status.is_ok_and(|status| status.success()) {
+            assert!(std::env::var_os("CI").is_none(), "CI must be able to mount a tmpfs");
+            eprintln!("skipped: only root can mount a small disk");
+            return None;
+        }
+        Some(Self(directory))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn a_full_disk_leaves_the_old_file_and_the_other_hosts_carry_on() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let elsewhere = tempfile::tempdir().expect("a directory");
+    let (full, other) = (disk.0.path(), elsewhere.path());
+    std::fs::write(full.join("conf"), "old\n").expect("a file");
+    let hosts = format!(
+        "full place={}\nother place={}\n[all:vars]\nansible_connection=local\n",
+        full.display(),
+        other.display()
+    );
+    let (inventory, playbook) = (other.join("hosts"), other.join("site.yml"));
+    std::fs::write(&inventory, hosts).expect("an inventory");
+    let text = "- hosts: all\n  gather_facts: false\n  tasks:\n    - copy:\n        content: \"{{ 'x' * 3000000 }}\"\n        dest: \"{{ place }}/conf\"\n";
+    std::fs::write(&playbook, text).expect("a playbook");
+    let mut command = muster(&other.join("state"));
+    let shown = expect(command.args(["playbook", "-i"]).arg(&inventory).arg(&playbook), 2);
+    for part in ["[full]: FAILED!", "No space left on device", "changed: [other]"] {
+        assert!(shown.contains(part), "expected {part:?} in:\n{shown}");
+    }
+    assert!(shown.contains(&full.join("conf").display().to_string()), "{shown}");
+    assert_eq!(std::fs::read_to_string(full.join("conf")).expect("the old file"), "old\n");
+    assert_eq!(std::fs::read_dir(full).expect("a directory").count(), 1, "no temporary file");
+    assert_eq!(std::fs::metadata(other.join("conf")).expect("the new file").len(), 3_000_000);
+}

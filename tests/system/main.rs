@@ -1,6 +1,7 @@
 //! Whole-system tests: one binary, one module a subject. A test fails if a file in this folder is not listed here.
 
 mod bad_input;
+mod enrolment;
 mod faults;
 mod house;
 mod quickstart;
