@@ -3,6 +3,7 @@
 //! An action writes nothing but files of the controller that it was told to; what should change in the play is returned.
 
 mod add_host;
+mod assemble;
 mod assert;
 mod copy;
 mod debug;
@@ -10,6 +11,7 @@ mod fail;
 mod group_by;
 mod include;
 mod include_vars;
+mod script;
 mod set_fact;
 mod template;
 mod unarchive;
@@ -80,6 +82,7 @@ type Action = fn(&Call<'_>) -> Attempt<Prepared>;
 /// The table of actions.
 const ACTIONS: &[(&str, Action)] = &[
     ("add_host", add_host::run),
+    ("assemble", assemble::run),
     ("assert", assert::run),
     ("copy", copy::run),
     ("debug", debug::run),
@@ -88,6 +91,7 @@ const ACTIONS: &[(&str, Action)] = &[
     ("include_role", include::role),
     ("include_tasks", include::tasks),
     ("include_vars", include_vars::run),
+    ("script", script::run),
     ("set_fact", set_fact::run),
     ("template", template::run),
     ("unarchive", unarchive::run),

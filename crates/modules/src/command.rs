@@ -216,7 +216,8 @@ impl Command {
     }
 }
 
-fn cannot_run(program: &str, source: &std::io::Error) -> Failure {
+/// A program that could not be started.
+pub(crate) fn cannot_run(program: &str, source: &std::io::Error) -> Failure {
     let reason = match source.raw_os_error() {
         Some(number) => {
             let text = source.to_string();
@@ -235,7 +236,8 @@ fn cannot_run(program: &str, source: &std::io::Error) -> Failure {
         .with("cmd", program)
 }
 
-fn describe_times(start: SystemTime, end: SystemTime, result: &mut Args) {
+/// Puts when a program ran into a result.
+pub(crate) fn describe_times(start: SystemTime, end: SystemTime, result: &mut Args) {
     let text = |time: SystemTime| {
         let time = jiff::Timestamp::try_from(time).unwrap_or_default();
         time.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S%.6f").to_string()
@@ -254,7 +256,8 @@ fn describe_times(start: SystemTime, end: SystemTime, result: &mut Args) {
     result.insert("delta".into(), delta.into());
 }
 
-fn describe_output(output: &Output, strip: bool, result: &mut Args) {
+/// Puts what a program printed into a result, also by lines.
+pub(crate) fn describe_output(output: &Output, strip: bool, result: &mut Args) {
     for (name, text) in [("stdout", output.stdout_text()), ("stderr", output.stderr_text())] {
         let text = if strip { text.trim_end_matches(['\r', '\n']) } else { &text };
         let lines: Vec<Value> = text.lines().map(Value::from).collect();

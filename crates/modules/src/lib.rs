@@ -4,19 +4,24 @@
 //! protocol, nor whether this is check mode.
 
 mod arguments;
+mod codec;
 mod content;
 mod contract;
 mod diff;
 mod edits;
 mod files;
 mod glob;
+mod pattern;
 mod registry;
 mod runner;
 
 mod apt;
+mod assemble;
+mod blockinfile;
 mod command;
 mod copy;
 mod file;
+mod find;
 mod get_url;
 mod getent;
 mod group;
@@ -26,9 +31,13 @@ mod lineinfile;
 mod package;
 mod package_facts;
 mod ping;
+mod raw;
+mod replace;
+mod script;
 mod service;
 mod service_facts;
 mod setup;
+mod slurp;
 mod stat;
 mod systemd;
 mod tempfile;

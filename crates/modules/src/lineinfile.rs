@@ -4,7 +4,6 @@ mod change;
 
 use std::path::PathBuf;
 
-use fancy_regex::Regex;
 use model::Args;
 use system::{FileKind, Probe, System};
 
@@ -12,6 +11,7 @@ use crate::arguments::{arguments, choices};
 use crate::content::{Contents, Put, Source, check_validate};
 use crate::contract::{Check, Failure, Module};
 use crate::files::{self, FileAttributes, end_of_links, path_value, tidy};
+use crate::pattern::{self, Flags};
 use change::{Anchor, Lines, Outcome, Request};
 
 choices! {
@@ -161,14 +161,14 @@ impl Lineinfile {
         }
         let anchor = match (&self.insertafter, &self.insertbefore) {
             (_, Some(text)) if text == "BOF" => Anchor::Begin,
-            (_, Some(text)) => Anchor::Before(pattern("insertbefore", text)?),
-            (Some(text), _) if text != "EOF" => Anchor::After(pattern("insertafter", text)?),
+            (_, Some(text)) => Anchor::Before(pattern::compile("insertbefore", text, Flags::default())?),
+            (Some(text), _) if text != "EOF" => Anchor::After(pattern::compile("insertafter", text, Flags::default())?),
             _ => Anchor::End,
         };
         Ok(Request {
             line: self.line.clone().unwrap_or_default(),
             has_line: self.line.is_some(),
-            regexp: self.regexp.as_deref().map(|text| pattern("regexp", text)).transpose()?,
+            regexp: self.regexp.as_deref().map(|text| pattern::compile("regexp", text, Flags::default())).transpose()?,
             search_string: self.search_string.clone(),
             backrefs: self.backrefs,
             anchor,
@@ -176,10 +176,4 @@ impl Lineinfile {
             absent,
         })
     }
-}
-
-fn pattern(name: &str, text: &str) -> Result<Regex, Failure> {
-    Regex::new(text).map_err(|error| {
-        Failure::new(format!("{name} is no regular expression: {error}: `{text}`"))
-    })
 }

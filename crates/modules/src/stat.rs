@@ -77,28 +77,9 @@ impl Stat {
     fn report(&self, host: &dyn Probe, stat: &FileStat, args: &mut Args) -> Result<(), Failure> {
         args.insert("exists".into(), true.into());
         args.insert("path".into(), path_value(&self.path));
-        numbers(stat, args);
-        permissions(stat.mode, args);
-        let kinds = [
-            ("isdir", FileKind::Directory),
-            ("ischr", FileKind::CharDevice),
-            ("isblk", FileKind::BlockDevice),
-            ("isreg", FileKind::File),
-            ("isfifo", FileKind::Fifo),
-            ("islnk", FileKind::Symlink),
-            ("issock", FileKind::Socket),
-        ];
-        for (key, kind) in kinds {
-            args.insert(key.into(), (stat.kind == kind).into());
-        }
+        describe(host, stat, args)?;
         for (key, mode) in [("readable", 4), ("writeable", 2), ("executable", 1)] {
             args.insert(key.into(), host.access(&self.path, mode).into());
-        }
-        if let Some(user) = host.user_by_id(stat.uid)? {
-            args.insert("pw_name".into(), user.name.into());
-        }
-        if let Some(group) = host.group_by_id(stat.gid)? {
-            args.insert("gr_name".into(), group.name.into());
         }
         if stat.kind == FileKind::Symlink {
             args.insert("lnk_target".into(), path_value(&host.read_link(&self.path)?));
@@ -161,6 +142,35 @@ fn ask<const N: usize>(
     }
     let output = host.query(&Command::new(tool, words))?;
     Ok(output.is_success().then(|| output.stdout_text()))
+}
+
+/// What can be told without looking again: numbers, permissions, kind, owners.
+pub(crate) fn describe(
+    host: &dyn Probe,
+    stat: &FileStat,
+    args: &mut Args,
+) -> Result<(), Failure> {
+    numbers(stat, args);
+    permissions(stat.mode, args);
+    let kinds = [
+        ("isdir", FileKind::Directory),
+        ("ischr", FileKind::CharDevice),
+        ("isblk", FileKind::BlockDevice),
+        ("isreg", FileKind::File),
+        ("isfifo", FileKind::Fifo),
+        ("islnk", FileKind::Symlink),
+        ("issock", FileKind::Socket),
+    ];
+    for (key, kind) in kinds {
+        args.insert(key.into(), (stat.kind == kind).into());
+    }
+    if let Some(user) = host.user_by_id(stat.uid)? {
+        args.insert("pw_name".into(), user.name.into());
+    }
+    if let Some(group) = host.group_by_id(stat.gid)? {
+        args.insert("gr_name".into(), group.name.into());
+    }
+    Ok(())
 }
 
 fn numbers(stat: &FileStat, args: &mut Args) {

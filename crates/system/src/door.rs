@@ -194,6 +194,16 @@ pub trait Probe {
     /// Waits, and returns early with an error when the step's time is up.
     fn sleep(&self, duration: std::time::Duration) -> Result<()>;
 
+    /// At most `length` bytes of a regular file, those behind the first `offset`; `None` when nothing is there.
+    fn read_at(&self, path: &Path, offset: u64, length: u64) -> Result<Option<Vec<u8>>> {
+        let failed = |source| Error::Path { doing: "read", path: path.to_owned(), source };
+        let Some(mut reader) = self.open(path)? else { return Ok(None) };
+        std::io::copy(&mut (&mut reader).take(offset), &mut std::io::sink()).map_err(failed)?;
+        let mut bytes = Vec::new();
+        reader.take(length).read_to_end(&mut bytes).map_err(failed)?;
+        Ok(Some(bytes))
+    }
+
     /// A small file whole, at most `limit` bytes; `None` when nothing is there; more is an error.
     fn read(&self, path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
         let Some(reader) = self.open(path)? else { return Ok(None) };

@@ -8,7 +8,7 @@ mod touch;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -68,17 +68,8 @@ fn is_absent(errno: Errno) -> bool {
     matches!(errno, Errno::ENOENT | Errno::ENOTDIR)
 }
 
-impl Probe for RealSystem {
-    fn stat(&self, path: &Path, follow: bool) -> Result<Option<FileStat>> {
-        let answer = if follow { nix::sys::stat::stat(path) } else { nix::sys::stat::lstat(path) };
-        match answer {
-            Ok(stat) => Ok(Some(file_stat(&stat))),
-            Err(errno) if is_absent(errno) => Ok(None),
-            Err(errno) => Err(failed("look at", path)(errno)),
-        }
-    }
-
-    fn open(&self, path: &Path) -> Result<Option<Box<dyn Read>>> {
+impl RealSystem {
+    fn open_regular(&self, path: &Path) -> Result<Option<File>> {
         match self.stat(path, true)? {
             None => return Ok(None),
             Some(stat) => refuse_unless_regular(path, stat.kind)?,
@@ -91,7 +82,30 @@ impl Probe for RealSystem {
             .map_err(failed("open", path))?;
         let stat = nix::sys::stat::fstat(&file).map_err(failed("look at", path))?;
         refuse_unless_regular(path, file_stat(&stat).kind)?;
-        Ok(Some(Box::new(file)))
+        Ok(Some(file))
+    }
+}
+
+impl Probe for RealSystem {
+    fn stat(&self, path: &Path, follow: bool) -> Result<Option<FileStat>> {
+        let answer = if follow { nix::sys::stat::stat(path) } else { nix::sys::stat::lstat(path) };
+        match answer {
+            Ok(stat) => Ok(Some(file_stat(&stat))),
+            Err(errno) if is_absent(errno) => Ok(None),
+            Err(errno) => Err(failed("look at", path)(errno)),
+        }
+    }
+
+    fn open(&self, path: &Path) -> Result<Option<Box<dyn Read>>> {
+        Ok(self.open_regular(path)?.map(|file| Box::new(file) as Box<dyn Read>))
+    }
+
+    fn read_at(&self, path: &Path, offset: u64, length: u64) -> Result<Option<Vec<u8>>> {
+        let Some(mut file) = self.open_regular(path)? else { return Ok(None) };
+        file.seek(SeekFrom::Start(offset)).map_err(failed("read", path))?;
+        let mut bytes = Vec::new();
+        file.take(length).read_to_end(&mut bytes).map_err(failed("read", path))?;
+        Ok(Some(bytes))
     }
 
     fn read_link(&self, path: &Path) -> Result<PathBuf> {

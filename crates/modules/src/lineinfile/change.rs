@@ -1,8 +1,9 @@
 //! The edit itself: from the lines of a file and what is wanted to the new text. Pure.
 
-use fancy_regex::{Captures, Regex};
+use fancy_regex::Regex;
 
 use crate::contract::Failure;
+use crate::pattern::{expand, gave_up, is_match};
 
 /// What is wanted.
 pub(super) struct Request {
@@ -68,12 +69,6 @@ impl Outcome {
 /// Edits the lines.
 pub(super) fn edit(lines: &Lines<'_>, request: &Request) -> Result<Outcome, Failure> {
     if request.absent { remove(lines, request) } else { put(lines, request) }
-}
-
-fn is_match(regex: &Regex, text: &str) -> Result<bool, Failure> {
-    regex
-        .is_match(text)
-        .map_err(|error| Failure::new(format!("the regular expression gave up: {error}")))
 }
 
 fn remove(lines: &Lines<'_>, request: &Request) -> Result<Outcome, Failure> {
@@ -169,9 +164,7 @@ fn replace(lines: &Lines<'_>, request: &Request, index: usize) -> Result<Outcome
     let old = lines.text(index);
     let new = match &request.regexp {
         Some(regexp) if request.backrefs => {
-            let captures = regexp.captures(&*old).map_err(|error| {
-                Failure::new(format!("the regular expression gave up: {error}"))
-            })?;
+            let captures = regexp.captures(&*old).map_err(gave_up)?;
             captures
                 .map_or_else(|| request.line.clone(), |captures| expand(&request.line, &captures))
         }
@@ -191,42 +184,4 @@ fn replace(lines: &Lines<'_>, request: &Request, index: usize) -> Result<Outcome
         }
     }
     Ok(Outcome { text: Some(text), found: 0, added: false })
-}
-
-/// Python's references to groups: `\1`, `\g<1>`, `\g<name>`, and the escapes `\n`, `\t`, `\\`.
-fn expand(template: &str, captures: &Captures<'_, str>) -> String {
-    let mut out = String::new();
-    let mut rest = template;
-    while let Some(at) = rest.find('\\') {
-        out.push_str(&rest[..at]);
-        rest = &rest[at + 1..];
-        let (name, length) =
-            match rest.strip_prefix("g<").and_then(|inner| Some((inner, inner.find('>')?))) {
-                Some((inner, end)) => (&inner[..end], end + 3),
-                None => {
-                    let digits = rest.bytes().take(2).take_while(u8::is_ascii_digit).count();
-                    (&rest[..digits], digits)
-                }
-            };
-        if length > 0 {
-            let group = name
-                .parse()
-                .ok()
-                .map_or_else(|| captures.name(name), |number| captures.get(number));
-            out.push_str(group.map_or("", |group| group.as_str()));
-            rest = &rest[length..];
-            continue;
-        }
-        let mut letters = rest.chars();
-        match letters.next() {
-            Some('n') => out.push('\n'),
-            Some('t') => out.push('\t'),
-            Some('\\') => out.push('\\'),
-            Some(other) => out.extend(['\\', other]),
-            None => out.push('\\'),
-        }
-        rest = letters.as_str();
-    }
-    out.push_str(rest);
-    out
 }
