@@ -145,8 +145,15 @@ impl Outcome {
                 args.entry("msg").or_insert(message.clone().into());
             }
         }
-        if !self.diff.is_empty() {
-            args.insert("diff".into(), self.diff.iter().map(Diff::to_json).collect());
+        match self.diff.as_slice() {
+            [] => {}
+            // Attributes alone are one dictionary, contents are a list: that is how playbooks know them.
+            [diff] if matches!(diff.after, DiffContent::State(_)) => {
+                args.insert("diff".into(), diff.to_json());
+            }
+            diffs => {
+                args.insert("diff".into(), diffs.iter().map(Diff::to_json).collect());
+            }
         }
         if !self.warnings.is_empty() {
             args.insert("warnings".into(), self.warnings.clone().into());

@@ -17,7 +17,9 @@ use crate::arguments::{arguments, choices};
 use crate::contract::{Change, Check, Failure, Module};
 use crate::tool;
 
+pub(crate) use cache::retry;
 use command::Call;
+pub(crate) use command::quiet;
 use dpkg::Database;
 use names::Request;
 use output::Summary;

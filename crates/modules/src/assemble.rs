@@ -101,9 +101,8 @@ impl Assemble {
     /// The fragments with what goes between them.
     fn content(&self, host: &dyn Probe) -> Result<Vec<u8>, Failure> {
         let regexp = self.regexp.as_deref();
-        let regexp = regexp
-            .map(|text| pattern::compile("regexp", text, Flags::default()))
-            .transpose()?;
+        let regexp =
+            regexp.map(|text| pattern::compile("regexp", text, Flags::default())).transpose()?;
         let delimiter = self.delimiter.as_deref().map(unescape).filter(|text| !text.is_empty());
         let mut content: Vec<u8> = Vec::new();
         let mut is_first = true;

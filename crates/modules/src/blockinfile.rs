@@ -76,14 +76,10 @@ impl Module for Blockinfile {
         let is_present = matches!(self.state, State::Present);
         match &current {
             Some(stat) if stat.kind == FileKind::Directory => {
-                return Err(
-                    Failure::new(format!("Path {shown} is a directory !")).with("rc", 256)
-                );
+                return Err(Failure::new(format!("Path {shown} is a directory !")).with("rc", 256));
             }
             None if !self.create => {
-                return Err(
-                    Failure::new(format!("Path {shown} does not exist !")).with("rc", 257)
-                );
+                return Err(Failure::new(format!("Path {shown} does not exist !")).with("rc", 257));
             }
             None if !is_present => {
                 result.insert("msg".into(), format!("File {shown} not present").into());
@@ -93,9 +89,9 @@ impl Module for Blockinfile {
         }
         let codec = Codec::of_argument(&self.encoding)?;
         let bytes = host.read(&path, LIMIT)?.unwrap_or_default();
-        let old = codec.decode(&bytes).ok_or_else(|| {
-            Failure::new(format!("{shown} is not a text in {}", self.encoding))
-        })?;
+        let old = codec
+            .decode(&bytes)
+            .ok_or_else(|| Failure::new(format!("{shown} is not a text in {}", self.encoding)))?;
         let request = self.request()?;
         let new = change::edit(&old, &request)?;
         let mut contents = Contents::of(&path);

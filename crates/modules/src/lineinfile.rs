@@ -161,14 +161,22 @@ impl Lineinfile {
         }
         let anchor = match (&self.insertafter, &self.insertbefore) {
             (_, Some(text)) if text == "BOF" => Anchor::Begin,
-            (_, Some(text)) => Anchor::Before(pattern::compile("insertbefore", text, Flags::default())?),
-            (Some(text), _) if text != "EOF" => Anchor::After(pattern::compile("insertafter", text, Flags::default())?),
+            (_, Some(text)) => {
+                Anchor::Before(pattern::compile("insertbefore", text, Flags::default())?)
+            }
+            (Some(text), _) if text != "EOF" => {
+                Anchor::After(pattern::compile("insertafter", text, Flags::default())?)
+            }
             _ => Anchor::End,
         };
         Ok(Request {
             line: self.line.clone().unwrap_or_default(),
             has_line: self.line.is_some(),
-            regexp: self.regexp.as_deref().map(|text| pattern::compile("regexp", text, Flags::default())).transpose()?,
+            regexp: self
+                .regexp
+                .as_deref()
+                .map(|text| pattern::compile("regexp", text, Flags::default()))
+                .transpose()?,
             search_string: self.search_string.clone(),
             backrefs: self.backrefs,
             anchor,

@@ -101,6 +101,42 @@ fn translate(text: &str, multiline: bool) -> String {
     out
 }
 
+/// What is wrong with a text that [`expand`] is to fill in, in Python's words.
+pub(crate) fn fault_of_template(template: &str, regex: &Regex) -> Option<String> {
+    let mut letters = template.char_indices().peekable();
+    while let Some((at, letter)) = letters.next() {
+        if letter != '\\' {
+            continue;
+        }
+        let (place, escaped) = letters.next()?;
+        let digits: String =
+            template[place..].chars().take(2).take_while(char::is_ascii_digit).collect();
+        match escaped {
+            'g' => {
+                let inner = template[place + 1..].strip_prefix('<');
+                let Some((name, _)) = inner.and_then(|inner| inner.split_once('>')) else {
+                    return Some(format!("missing <, unterminated name at position {}", place + 1));
+                };
+                let is_known = match name.parse::<usize>() {
+                    Ok(number) => number < regex.captures_len(),
+                    Err(_) => regex.capture_names().flatten().any(|known| known == name),
+                };
+                if !is_known {
+                    return Some(format!("unknown group name '{name}'"));
+                }
+            }
+            '1'..='9' if digits.parse::<usize>().is_ok_and(|n| n >= regex.captures_len()) => {
+                return Some(format!("invalid group reference {digits} at position {place}"));
+            }
+            other if other.is_ascii_alphabetic() && !"abfnrtv".contains(other) => {
+                return Some(format!("bad escape \\{other} at position {at}"));
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
 /// Python's references to groups: `\1`, `\g<1>`, `\g<name>`, and the escapes `\n`, `\t`, `\\`.
 pub(crate) fn expand(template: &str, captures: &Captures<'_, str>) -> String {
     let mut out = String::new();
@@ -130,6 +166,10 @@ pub(crate) fn expand(template: &str, captures: &Captures<'_, str>) -> String {
             Some('n') => out.push('\n'),
             Some('r') => out.push('\r'),
             Some('t') => out.push('\t'),
+            Some('a') => out.push('\x07'),
+            Some('b') => out.push('\x08'),
+            Some('f') => out.push('\x0c'),
+            Some('v') => out.push('\x0b'),
             Some('\\') => out.push('\\'),
             Some(other) => out.extend(['\\', other]),
             None => out.push('\\'),
@@ -163,6 +203,15 @@ mod tests {
         ] {
             let regex = compile("regexp", text, flags).expect("it is one");
             assert_eq!(is_match(&regex, subject).expect("short"), wanted, "{text} {subject:?}");
+        }
+        let regex = compile("regexp", "(a)(?P<b>.)", whole).expect("it is one");
+        for (template, fault) in [
+            (r"\1\g<2>\g<b>\n\\\-", None),
+            (r"x\3", Some("invalid group reference 3 at position 2")),
+            (r"\D", Some(r"bad escape \D at position 0")),
+            (r"\g<c>", Some("unknown group name 'c'")),
+        ] {
+            assert_eq!(fault_of_template(template, &regex).as_deref(), fault, "{template}");
         }
         let failure = compile("regexp", "(", whole).expect_err("it is none");
         assert!(failure.message.starts_with("regexp is no regular expression"));

@@ -23,7 +23,8 @@ impl Module for Raw {
     type Change = Command;
 
     fn check(&self, _: &dyn Probe, _: &mut Args) -> Result<Check<Command>, Failure> {
-        let shell = self.executable.as_ref().map_or("/bin/sh".into(), |path| path.to_string_lossy());
+        let shell =
+            self.executable.as_ref().map_or("/bin/sh".into(), |path| path.to_string_lossy());
         let mut command = Command::new(shell, ["-c", &self.line]);
         command.live = true;
         Ok(Check::CannotTell(command))

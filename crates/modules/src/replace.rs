@@ -49,24 +49,25 @@ impl Module for Replace {
         let path = end_of_links(host, &tidy(&self.path))?;
         let stat = match host.stat(&path, true)? {
             None => {
-                return Err(
-                    Failure::new(format!("Path {shown} does not exist !")).with("rc", 257)
-                );
+                return Err(Failure::new(format!("Path {shown} does not exist !")).with("rc", 257));
             }
             Some(stat) if stat.kind == FileKind::Directory => {
-                return Err(
-                    Failure::new(format!("Path {shown} is a directory !")).with("rc", 256)
-                );
+                return Err(Failure::new(format!("Path {shown} is a directory !")).with("rc", 256));
             }
             Some(stat) => stat,
         };
+        let flags = Flags { multiline: true, ..Flags::default() };
+        let regex = pattern::compile("regexp", &self.regexp, flags)?;
+        if let Some(fault) = pattern::fault_of_template(&self.replace, &regex) {
+            return Err(Failure::new(format!("Unable to process replace due to error: {fault}")));
+        }
         let codec = Codec::of_argument(&self.encoding)?;
         let bytes = host.read(&path, LIMIT)?.unwrap_or_default();
-        let text = codec.decode(&bytes).ok_or_else(|| {
-            Failure::new(format!("{shown} is not a text in {}", self.encoding))
-        })?;
+        let text = codec
+            .decode(&bytes)
+            .ok_or_else(|| Failure::new(format!("{shown} is not a text in {}", self.encoding)))?;
         let mut contents = Contents::of(&path);
-        let (new, count) = self.edit(&text, result)?;
+        let (new, count) = self.edit(&regex, &text, result)?;
         if count > 0 && new != text {
             result.insert("msg".into(), format!("{count} replacements made").into());
             let bytes = codec.encode(&new).ok_or_else(|| {
@@ -106,7 +107,12 @@ impl Module for Replace {
 
 impl Replace {
     /// The new text, and how often something was replaced.
-    fn edit(&self, text: &str, result: &mut Args) -> Result<(String, usize), Failure> {
+    fn edit(
+        &self,
+        regex: &Regex,
+        text: &str,
+        result: &mut Args,
+    ) -> Result<(String, usize), Failure> {
         let section = match self.section()? {
             None => 0..text.len(),
             Some(limits) => {
@@ -124,9 +130,7 @@ impl Replace {
                 }
             }
         };
-        let flags = Flags { multiline: true, ..Flags::default() };
-        let regex = pattern::compile("regexp", &self.regexp, flags)?;
-        let (replaced, count) = substitute(&regex, &text[section.clone()], &self.replace)?;
+        let (replaced, count) = substitute(regex, &text[section.clone()], &self.replace)?;
         Ok((format!("{}{replaced}{}", &text[..section.start], &text[section.end..]), count))
     }
 

@@ -145,11 +145,7 @@ fn ask<const N: usize>(
 }
 
 /// What can be told without looking again: numbers, permissions, kind, owners.
-pub(crate) fn describe(
-    host: &dyn Probe,
-    stat: &FileStat,
-    args: &mut Args,
-) -> Result<(), Failure> {
+pub(crate) fn describe(host: &dyn Probe, stat: &FileStat, args: &mut Args) -> Result<(), Failure> {
     numbers(stat, args);
     permissions(stat.mode, args);
     let kinds = [

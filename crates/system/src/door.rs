@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use model::Digest;
+use model::{Digest, Secret};
 
 use crate::{Command, Output};
 
@@ -147,6 +147,20 @@ pub struct WriteFile<'a> {
     pub in_place: bool,
 }
 
+/// What a program on a terminal gets in answer to what it printed.
+#[derive(Debug)]
+pub enum Reply {
+    /// Nothing, for now.
+    Wait,
+    /// These bytes, as if they were typed.
+    Type(Secret<Vec<u8>>),
+    /// It is ended.
+    Stop,
+}
+
+/// Hears what a program prints, piece by piece, and answers. An empty piece means that some time has passed.
+pub type Dialogue<'a> = dyn FnMut(&[u8]) -> Reply + 'a;
+
 /// Where the content of blobs comes from: the controller, over the link that brought the plan.
 pub trait BlobSource: Send + Sync {
     /// The blob's bytes, verified against the digest before the last byte is handed out.
@@ -248,4 +262,12 @@ pub trait System: Probe {
     fn scratch(&self) -> Result<PathBuf>;
     /// Runs a program.
     fn run(&self, command: &Command) -> Result<Output>;
+    /// Runs a program on a terminal of its own and talks to it. What it prints is the output's `stdout`. `echo`: the
+    /// terminal shows what is typed.
+    fn converse(
+        &self,
+        command: &Command,
+        echo: bool,
+        dialogue: &mut Dialogue<'_>,
+    ) -> Result<Output>;
 }

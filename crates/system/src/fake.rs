@@ -16,8 +16,8 @@ use nix::errno::Errno;
 pub use tree::FakeFile;
 
 use crate::{
-    Account, Attributes, Command, Error, FileKind, FileStat, GroupEntry, Output, Probe, Result,
-    System, WriteFile,
+    Account, Attributes, Command, Dialogue, Error, FileKind, FileStat, GroupEntry, Output, Probe,
+    Reply, Result, System, WriteFile,
 };
 use tree::Tree;
 
@@ -419,6 +419,24 @@ impl System for FakeSystem {
     fn run(&self, command: &Command) -> Result<Output> {
         self.state().effects.push(format!("run {}", command_line(command)));
         self.execute(command)
+    }
+
+    /// The program prints all it has to say at once, and listens to the answers until none is left.
+    fn converse(&self, command: &Command, _: bool, dialogue: &mut Dialogue<'_>) -> Result<Output> {
+        self.state().effects.push(format!("converse {}", command_line(command)));
+        let output = self.execute(command)?;
+        let mut piece = output.stdout.as_slice();
+        loop {
+            match dialogue(piece) {
+                Reply::Wait => return Ok(output),
+                Reply::Type(text) => {
+                    let typed = String::from_utf8_lossy(text.reveal()).into_owned();
+                    self.state().effects.push(format!("type {typed}"));
+                }
+                Reply::Stop => return Ok(Output { timed_out: true, ..output }),
+            }
+            piece = &[];
+        }
     }
 }
 

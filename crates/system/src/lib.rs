@@ -10,8 +10,8 @@ mod real;
 
 pub use command::{Command, Output};
 pub use door::{
-    Account, Attributes, BlobSource, Error, FileKind, FileStat, GroupEntry, Probe, Result, System,
-    Validate, WriteFile,
+    Account, Attributes, BlobSource, Dialogue, Error, FileKind, FileStat, GroupEntry, Probe, Reply,
+    Result, System, Validate, WriteFile,
 };
 pub use fake::{Answer, FakeFile, FakeSystem, Then, command_line};
 pub use real::{Context, OutputSink, RealSystem};

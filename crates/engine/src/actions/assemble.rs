@@ -44,7 +44,7 @@ fn content(call: &Call<'_>, directory: &Path) -> Attempt<Vec<u8>> {
     let mut content = Vec::new();
     for name in names {
         let text = name.to_string_lossy();
-        let fits = regexp.as_ref().is_none_or(|regexp| regexp.is_match(&text).unwrap_or(false));
+        let fits = regexp.as_ref().is_none_or(|regexp| regexp.is_match(&*text).unwrap_or(false));
         let path = directory.join(&name);
         if !fits || (ignore_hidden && text.starts_with('.')) || !path.is_file() {
             continue;

@@ -53,18 +53,32 @@ pub(super) fn update(apt: &Apt, host: &dyn System) -> Result<(), Failure> {
     let timeout = format!("DPkg::Lock::Timeout={}", apt.lock_timeout);
     let args = ["-o", &timeout, "-o", "APT::Update::Error-Mode=any", "update"];
     let command = quiet(Command::new("apt-get", args));
-    let mut attempt = 0;
+    retry(apt.update_cache_retries, apt.update_cache_retry_max_delay, host, || {
+        tool::run(host, &command).map(drop)
+    })
+}
+
+/// Tries something several times, with pauses that grow up to a limit in seconds.
+pub(crate) fn retry(
+    tries: u32,
+    max_delay: u64,
+    host: &dyn System,
+    mut attempt: impl FnMut() -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let tries = tries.max(1);
+    let mut count = 1;
     loop {
-        let output = host.run(&command)?;
-        if output.is_success() {
-            return Ok(());
+        match attempt() {
+            Ok(()) => return Ok(()),
+            Err(mut failure) if count >= tries => {
+                failure.message =
+                    format!("Failed to update apt cache after {tries} tries: {}", failure.message);
+                return Err(failure);
+            }
+            Err(_) => {}
         }
-        attempt += 1;
-        if attempt >= apt.update_cache_retries.max(1) {
-            let prefix = format!("Failed to update apt cache after {attempt} tries: ");
-            return Err(tool::failure(&output, &prefix));
-        }
-        let pause = 2_u64.saturating_pow(attempt.min(16)).min(apt.update_cache_retry_max_delay);
+        let pause = 2_u64.saturating_pow(count.min(16)).min(max_delay);
         host.sleep(Duration::from_secs(pause))?;
+        count += 1;
     }
 }

@@ -168,7 +168,7 @@ impl Upgrade {
 }
 
 /// Nothing asks, and everything speaks English.
-pub(super) fn quiet(mut command: Command) -> Command {
+pub(crate) fn quiet(mut command: Command) -> Command {
     for (name, value) in [
         ("DEBIAN_FRONTEND", "noninteractive"),
         ("DEBIAN_PRIORITY", "critical"),

@@ -32,11 +32,7 @@ struct Place {
     above: Vec<(u64, u64)>,
 }
 
-pub(super) fn search(
-    find: &Find,
-    filter: &Filter<'_>,
-    host: &dyn Probe,
-) -> Result<Found, Failure> {
+pub(super) fn search(find: &Find, filter: &Filter<'_>, host: &dyn Probe) -> Result<Found, Failure> {
     let mut found = Found::default();
     for root in &find.paths {
         let root = tidy(root);
@@ -138,12 +134,7 @@ fn deeper(
     Some(Place { path: path.to_owned(), depth: place.depth + 1, above })
 }
 
-fn describe(
-    find: &Find,
-    host: &dyn Probe,
-    path: &Path,
-    stat: &FileStat,
-) -> Result<Value, Failure> {
+fn describe(find: &Find, host: &dyn Probe, path: &Path, stat: &FileStat) -> Result<Value, Failure> {
     let mut args = Args::new();
     args.insert("path".into(), path_value(path));
     stat::describe(host, stat, &mut args)?;

@@ -2,6 +2,7 @@
 //! pipes that something left behind holds open.
 
 mod bounded;
+mod terminal;
 
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
@@ -61,6 +62,18 @@ impl RealSystem {
     }
 
     fn start(&self, command: &Command) -> Result<Child> {
+        let mut process = self.process(command)?;
+        process
+            .stdin(if command.stdin.is_some() { Stdio::piped() } else { Stdio::null() })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0);
+        prepare(&mut process, command.umask);
+        spawn(&mut process).map_err(|source| cannot_run(&command.program, source))
+    }
+
+    /// The program with its words, directory and environment.
+    fn process(&self, command: &Command) -> Result<std::process::Command> {
         let directory = command
             .directory
             .as_deref()
@@ -75,16 +88,11 @@ impl RealSystem {
             .args(&command.args)
             .current_dir(directory)
             .envs(&self.context.environment)
-            .envs(&command.environment)
-            .stdin(if command.stdin.is_some() { Stdio::piped() } else { Stdio::null() })
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0);
+            .envs(&command.environment);
         if !command.live {
             process.env("PATH", self.path_with_sbin());
         }
-        prepare(&mut process, command.umask);
-        spawn(&mut process).map_err(|source| cannot_run(&command.program, source))
+        Ok(process)
     }
 
     /// `PATH`, where modules also find the tools of administrators.

@@ -16,7 +16,7 @@ use nix::unistd::{
 
 use super::replace::{Place, temporary_name, through_proc};
 use super::{RealSystem, failed, file_stat};
-use crate::{Attributes, Command, FileKind, Output, Probe, Result, System, WriteFile};
+use crate::{Attributes, Command, Dialogue, FileKind, Output, Probe, Result, System, WriteFile};
 
 impl System for RealSystem {
     fn write(&self, file: WriteFile<'_>) -> Result<()> {
@@ -164,6 +164,15 @@ impl System for RealSystem {
 
     fn run(&self, command: &Command) -> Result<Output> {
         self.execute(command)
+    }
+
+    fn converse(
+        &self,
+        command: &Command,
+        echo: bool,
+        dialogue: &mut Dialogue<'_>,
+    ) -> Result<Output> {
+        self.talk(command, echo, dialogue)
     }
 }
 
