@@ -102,6 +102,11 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     ACTIONS.iter().map(|(name, _)| *name).chain(["meta"])
 }
 
+/// Whether the controller carries out a task of that name, or a part of it.
+pub(crate) fn is_action(name: &str) -> bool {
+    names().any(|action| action == name)
+}
+
 /// Whether the free text of a task is one argument, and not a template that gives all of them.
 fn takes_text(action: &str) -> bool {
     matches!(

@@ -99,20 +99,25 @@ impl<'a> Keywords<'a> {
         Ok(self.text(|c| c.delegate_to.as_ref())?.map(HostName::new))
     }
 
-    pub(crate) fn attributes(&self, options: &Options) -> Result<Attributes, Error> {
+    /// `there`: the keywords as the host sees them that the task is delegated to; privileges are those of that host.
+    pub(crate) fn attributes(
+        &self,
+        options: &Options,
+        there: &Keywords<'_>,
+    ) -> Result<Attributes, Error> {
         let mode = Mode {
             check: self.flag("check_mode", |c| c.check_mode.as_ref())?.unwrap_or(options.check),
             diff: self.flag("diff", |c| c.diff.as_ref())?.unwrap_or(options.diff),
         };
         let timeout = match self.value(|c| c.timeout.as_ref())? {
-            Some(value) => Some(seconds("timeout", &value)?).filter(|seconds| !seconds.is_zero()),
-            None => None,
+            Some(value) => seconds("timeout", &value)?,
+            None => Duration::from_secs(options.task_timeout),
         };
         Ok(Attributes {
             mode,
-            run_as: self.run_as(options)?,
+            run_as: there.run_as(options)?,
             environment: self.environment()?,
-            timeout,
+            timeout: Some(timeout).filter(|timeout| !timeout.is_zero()),
         })
     }
 

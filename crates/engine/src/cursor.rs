@@ -14,11 +14,6 @@ impl Key {
         Self(Arc::new([]))
     }
 
-    /// A key behind all others.
-    pub(crate) fn last() -> Self {
-        Self(Arc::new([u32::MAX]))
-    }
-
     /// A key after this one and before its next sibling.
     pub(crate) fn child(&self, index: usize) -> Self {
         let index = u32::try_from(index).expect("a list of tasks has less than 2^32 entries");
@@ -165,9 +160,22 @@ impl<T> Cursor<T> {
         self.frames.clear();
     }
 
-    /// Whether the walk ended by a failure that nobody rescued.
-    pub(crate) fn is_failed(&self) -> bool {
+    /// Whether a failure is on its way outwards and nothing will rescue it.
+    pub(crate) fn is_failing(&self) -> bool {
+        let mut rescues = false;
+        for frame in &self.frames {
+            if frame.failed && !rescues {
+                return true;
+            }
+            rescues |= frame.section == Section::Body && !frame.block.rescue.is_empty();
+        }
         self.failed
+    }
+
+    /// Failures so far are forgotten; a walk that has ended stays ended.
+    pub(crate) fn forgive(&mut self) {
+        self.failed = false;
+        self.frames.iter_mut().for_each(|frame| frame.failed = false);
     }
 
     fn leave(&mut self) {
@@ -201,7 +209,7 @@ mod tests {
             seen.push(leaf.task);
             if leaf.task.starts_with('!') { cursor.fail() } else { cursor.advance() }
         }
-        (seen.join(" "), cursor.is_failed())
+        (seen.join(" "), cursor.is_failing())
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The stream of events: results are redacted here, once, before anybody sees them.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jinja::Error;
@@ -18,7 +19,37 @@ const CENSORED: &str =
 #[derive(Debug, Clone)]
 pub(crate) struct Events {
     sender: mpsc::UnboundedSender<EventKind>,
-    recap: Arc<Mutex<Recap>>,
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    recap: Recap,
+    /// The task that people see results of.
+    announced: Option<Announcement>,
+    /// Warnings that are given once.
+    warned: BTreeSet<String>,
+}
+
+/// A task as its beginning is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Announcement {
+    /// `role : name`, rendered for the first host.
+    pub(crate) name: String,
+    pub(crate) action: String,
+    pub(crate) handler: bool,
+    pub(crate) place: Place,
+}
+
+impl Announcement {
+    fn event(&self) -> EventKind {
+        EventKind::TaskStarted {
+            name: self.name.clone(),
+            action: self.action.clone(),
+            handler: self.handler,
+            place: Some(self.place.clone()),
+        }
+    }
 }
 
 /// A result before redaction.
@@ -35,20 +66,49 @@ pub(crate) struct Draft<'a> {
 
 impl Events {
     pub(crate) fn new(sender: mpsc::UnboundedSender<EventKind>) -> Self {
-        Self { sender, recap: Arc::default() }
+        Self { sender, shared: Arc::default() }
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The counts so far, by host name.
     pub(crate) fn recap(&self) -> Recap {
-        let mut recap = self.recap.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut recap = self.shared().recap.clone();
         recap.hosts.sort_keys();
         recap
     }
 
     /// Sends an event. Nobody listening is no reason to stop a run.
     pub(crate) fn send(&self, kind: EventKind) {
-        self.recap.lock().unwrap_or_else(PoisonError::into_inner).add(&kind);
+        self.shared().recap.add(&kind);
         let _ = self.sender.send(kind);
+    }
+
+    /// A task begins on all the hosts that do it together.
+    pub(crate) fn announce(&self, task: &Announcement) {
+        self.shared().announced = Some(task.clone());
+        self.send(task.event());
+    }
+
+    /// Sends an event of a task. Where hosts go their own ways the task is announced again when another one was in
+    /// between.
+    pub(crate) fn send_in(&self, task: &Announcement, kind: EventKind) {
+        let mut shared = self.shared();
+        if shared.announced.as_ref() != Some(task) {
+            shared.announced = Some(task.clone());
+            let _ = self.sender.send(task.event());
+        }
+        shared.recap.add(&kind);
+        let _ = self.sender.send(kind);
+    }
+
+    /// Warns, but not of the same thing again.
+    pub(crate) fn warn_once(&self, message: &str) {
+        if self.shared().warned.insert(message.to_owned()) {
+            self.warn(message);
+        }
     }
 
     pub(crate) fn warn(&self, message: impl Into<String>) {

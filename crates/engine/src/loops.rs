@@ -73,12 +73,7 @@ fn values(r#loop: &language::Loop, templar: &Templar<'_>) -> Result<Vec<Value>, 
     }
     Err(Error::new(
         ErrorKind::Type,
-        format!(
-            "Invalid data passed to 'loop', it requires a list, got this instead: {}. Hint: If you passed a \
-             list/dict of just one element, try adding wantlist=True to your lookup invocation or use q/query \
-             instead of lookup.",
-            value.repr()
-        ),
+        format!("The `loop` value must resolve to a 'list', not '{}'.", value.type_name()),
     ))
 }
 
@@ -97,6 +92,16 @@ fn names(task: &Task, templar: &Templar<'_>) -> Result<Names, Error> {
         extended,
         all: extended && flag("extended_allitems", &control.extended_allitems)?.unwrap_or(true),
     })
+}
+
+/// `loop_control.pause`: how long to wait between items.
+pub(crate) fn pause(
+    control: &language::LoopControl,
+    templar: &Templar<'_>,
+) -> Result<Option<std::time::Duration>, Error> {
+    let Some(raw) = &control.pause else { return Ok(None) };
+    let pause = crate::attributes::seconds("pause", &templar.resolve(raw)?)?;
+    Ok(Some(pause).filter(|pause| !pause.is_zero()))
 }
 
 fn loop_item(names: &Names, values: &[Value], index: usize, all: Option<&Value>) -> LoopItem {

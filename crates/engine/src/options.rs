@@ -24,6 +24,14 @@ pub struct Options {
     pub forks: Option<usize>,
     /// `--force-handlers`.
     pub force_handlers: bool,
+    /// `ANSIBLE_ERROR_ON_MISSING_HANDLER=false`: a notification that nobody answers is only warned about.
+    pub missing_handler_warns: bool,
+    /// `ANSIBLE_ANY_ERRORS_FATAL`.
+    pub any_errors_fatal: bool,
+    /// `ANSIBLE_STRATEGY`: the strategy of plays that name none. `None`: `linear`.
+    pub strategy: Option<String>,
+    /// `ANSIBLE_TASK_TIMEOUT`, in seconds; 0 is no limit.
+    pub task_timeout: u64,
     /// `--start-at-task`.
     pub start_at_task: Option<String>,
     /// `-v` count.

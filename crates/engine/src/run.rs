@@ -13,7 +13,7 @@ use crate::cursor::{BlockNode, Key, Node};
 use crate::events::Events;
 use crate::link::{BlobStore, Links};
 use crate::options::{Gathering, Options};
-use crate::play::{Batch, BatchEnd, Settings, alive, play_flag};
+use crate::play::{Batch, BatchEnd, Settings, Strategy, alive, play_flag};
 use crate::scope::{HostVars, PlayScope, TaskFiles};
 use crate::state::{HostState, Hosts, read};
 use crate::synthetic;
@@ -126,28 +126,30 @@ async fn play_batch(
     batch: &[HostName],
 ) -> Result<BatchEnd, Diagnostic> {
     let mut scope = base.clone();
+    scope.hosts = hosts.to_vec();
     scope.magic = play_magic(world, play, base, hosts, batch);
     load_vars_files(world, play, &mut scope, batch)?;
     let mut builder = Builder::default();
     let gather = with_play_templar(world, play, &scope, |templar| {
         play_flag(templar, "gather_facts", play.gather_facts.as_ref())
     })?;
-    let root = root_block(world, play, &mut builder, gather, batch);
-    scope.roles = builder.public.clone();
     let settings = settings(world, play, &scope)?;
+    let root = root_block(world, play, &mut builder, gather, batch, settings.force_handlers);
+    scope.roles = builder.public.clone();
     for host in batch {
         world.hosts.change(host, |state| state.notified.clear());
     }
-    Batch::new(world, play, scope, builder, root, batch, settings).run().await
+    Batch::new(world, play, scope, builder, &root, batch, settings).run().await
 }
 
-/// Facts, pre_tasks, roles, tasks, post_tasks, with handlers flushed between.
+/// Facts, pre_tasks, roles, tasks, post_tasks, with handlers flushed between; with `force_handlers` also after a failure.
 fn root_block(
     world: &World,
     play: &Arc<Play>,
     builder: &mut Builder,
     gather: Option<bool>,
     batch: &[HostName],
+    force_handlers: bool,
 ) -> Arc<BlockNode<crate::walk::Planned>> {
     let context = Context::of_play(&play.common);
     let mut body = Vec::new();
@@ -168,10 +170,14 @@ fn root_block(
     }
     let flush = [synthetic::flush(play)];
     let mut stage = |builder: &mut Builder, nodes: Vec<Node<_>>, key: Key| {
-        if !nodes.is_empty() {
-            body.extend(nodes);
-            body.extend(builder.items(&flush, &context, &key));
+        let flush = builder.items(&flush, &context, &key);
+        let mut stage = BlockNode::plain(nodes);
+        if force_handlers {
+            stage.always = flush;
+        } else {
+            stage.body.extend(flush);
         }
+        body.push(Node::Block(Arc::new(stage)));
     };
     let pre = builder.items(&play.pre_tasks, &context, &next());
     stage(builder, pre, next());
@@ -195,6 +201,7 @@ fn root_block(
 fn play_scope(world: &Arc<World>, play: &Arc<Play>) -> Result<PlayScope, Diagnostic> {
     let mut scope = PlayScope {
         directory: play.directory.clone(),
+        hosts: Vec::new(),
         magic: magic("play", IndexMap::new()),
         vars: Arc::new(Layer::new(Level::PlayVars, "play vars", play.common.vars.clone())),
         prompted: Arc::new(Layer::new(Level::VarsPrompt, "vars_prompt", IndexMap::new())),
@@ -419,14 +426,30 @@ fn settings(world: &World, play: &Play, scope: &PlayScope) -> Result<Settings, D
         let most = play.max_fail_percentage.as_ref().map(|raw| templar.resolve(raw)).transpose();
         let most = most.map_err(Diagnostic::from)?;
         Ok(Settings {
-            any_errors_fatal: flag("any_errors_fatal", &play.common.any_errors_fatal)?
-                .unwrap_or(false),
+            strategy: strategy(world, play, templar)?,
             force_handlers: flag("force_handlers", &play.force_handlers)?
                 .unwrap_or(world.options.force_handlers),
             max_fail_percentage: most
                 .and_then(|value| value.as_f64().or_else(|| value.as_str()?.parse().ok())),
         })
     })
+}
+
+fn strategy(world: &World, play: &Play, templar: &Templar<'_>) -> Result<Strategy, Diagnostic> {
+    let name = match &play.strategy {
+        Some(raw) => templar.resolve(raw).map_err(Diagnostic::from)?.to_string(),
+        None => world.options.strategy.clone().unwrap_or_else(|| "linear".to_owned()),
+    };
+    match Strategy::by_name(&name) {
+        Some((strategy, false)) => Ok(strategy),
+        Some((strategy, true)) => {
+            world.events.warn_once(&format!("The strategy '{name}' runs as 'linear'"));
+            Ok(strategy)
+        }
+        None => Err(Diagnostic::error(format!("Invalid play strategy specified: {name}"))
+            .at(&play.span)
+            .hint("strategies: linear, free, host_pinned")),
+    }
 }
 
 /// `vars_files`, for each host: a name may be a template over the host's variables, a list means the first that exists.

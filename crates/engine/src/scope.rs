@@ -17,6 +17,8 @@ use crate::world::World;
 pub(crate) struct PlayScope {
     /// `playbook_dir`.
     pub(crate) directory: PathBuf,
+    /// The hosts that the play chose, in all its batches.
+    pub(crate) hosts: Vec<HostName>,
     /// `groups`, `hostvars`, `ansible_play_hosts`...
     pub(crate) magic: Arc<Layer>,
     /// `vars`.

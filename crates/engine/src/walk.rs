@@ -22,11 +22,20 @@ pub(crate) struct Planned {
     pub(crate) params: Vec<Arc<Layer>>,
     /// Its number, for a handler.
     pub(crate) handler: Option<usize>,
+    /// It is a handler, or a handler included it.
+    pub(crate) in_handlers: bool,
     /// Whether its tags are chosen, once that has been asked.
     pub(crate) chosen: OnceLock<bool>,
 }
 
 impl Planned {
+    /// Whether it belongs to a use of a role, or to a role that this one brought in.
+    pub(crate) fn is_within(&self, role: &Arc<PlayedRole>) -> bool {
+        self.role
+            .as_ref()
+            .is_some_and(|own| Arc::ptr_eq(own, role) || own.parents.contains(&role.role.name))
+    }
+
     /// The value of a keyword: the innermost one that is written.
     pub(crate) fn inherited<'a, T>(
         &'a self,
@@ -80,6 +89,7 @@ pub(crate) struct Context {
     role: Option<Arc<PlayedRole>>,
     vars: Vec<Arc<Layer>>,
     params: Vec<Arc<Layer>>,
+    in_handlers: bool,
 }
 
 impl Context {
@@ -100,6 +110,7 @@ impl Context {
             role: including.role.clone(),
             vars: including.vars.clone(),
             params: including.params.clone(),
+            in_handlers: including.in_handlers,
         };
         if let Some(apply) = apply {
             context = context.inside(&apply, Level::BlockVars, "apply");
@@ -142,6 +153,8 @@ impl Context {
 #[derive(Debug)]
 pub(crate) struct Handler {
     pub(crate) leaf: Arc<Leaf<Planned>>,
+    /// The list of handlers that it stands in: of several with one name, those of the newest list are meant.
+    pub(crate) list: usize,
 }
 
 /// Builds nodes; collects the handlers and roles that it comes across.
@@ -153,6 +166,8 @@ pub(crate) struct Builder {
     pub(crate) public: Vec<Arc<PlayedRole>>,
     /// Roles of `roles:` and of dependencies that have been unfolded: they run once unless they allow duplicates.
     played: Vec<(Arc<str>, Vars)>,
+    /// How many lists of handlers were added.
+    lists: usize,
 }
 
 impl Builder {
@@ -222,18 +237,32 @@ impl Builder {
         !seen || role.allow_duplicates
     }
 
-    /// Registers handlers; a block of handlers counts as its tasks.
+    /// Registers a list of handlers.
     pub(crate) fn handlers(&mut self, items: &[Item], context: &Context) {
+        self.lists += 1;
+        self.add_handlers(items, context);
+    }
+
+    /// A block of handlers counts as its tasks. A handler of a role that is used again is the same handler.
+    fn add_handlers(&mut self, items: &[Item], context: &Context) {
         for item in items {
             match item {
                 Item::Task(task) => {
-                    let number = self.handlers.len();
+                    let known = self.handlers.iter().position(|handler| {
+                        let other = &handler.leaf.task;
+                        other.role.is_some() && other.task.span == task.span
+                    });
+                    let number = known.unwrap_or(self.handlers.len());
                     let leaf = Arc::new(planned(task, context, Key::root(), Some(number)));
-                    self.handlers.push(Handler { leaf });
+                    let handler = Handler { leaf, list: self.lists };
+                    match known {
+                        Some(number) => self.handlers[number] = handler,
+                        None => self.handlers.push(handler),
+                    }
                 }
                 Item::Block(block) => {
                     let inner = context.inside(&block.common, Level::BlockVars, "block");
-                    self.handlers(&block.body, &inner);
+                    self.add_handlers(&block.body, &inner);
                 }
                 Item::Role(role) => self.handlers(&role.handlers, &context.of_role(role)),
             }
@@ -253,6 +282,7 @@ impl Builder {
                     vars: planned.vars.clone(),
                     params: planned.params.clone(),
                     handler: planned.handler,
+                    in_handlers: true,
                     chosen: OnceLock::new(),
                 },
             }))
@@ -271,6 +301,7 @@ fn planned(task: &Arc<Task>, context: &Context, key: Key, handler: Option<usize>
             role: own.role,
             vars: own.vars,
             params: own.params,
+            in_handlers: own.in_handlers || handler.is_some(),
             handler,
             chosen: OnceLock::new(),
         },

@@ -1,7 +1,6 @@
 //! What a whole run shares: inventory, hosts, links, options, and the tables of the template engine.
 
 use std::sync::{Arc, RwLock};
-use std::time::Duration;
 
 use indexmap::IndexMap;
 use jinja::{Environment, Value};
@@ -9,7 +8,7 @@ use language::{Inventory, Layer, Level, Loader};
 use model::HostName;
 
 use crate::events::Events;
-use crate::link::{BlobStore, Connection, Links, Target};
+use crate::link::{BlobStore, Links};
 use crate::options::Options;
 use crate::state::{Fate, HostState, Hosts, read};
 
@@ -72,25 +71,6 @@ impl World {
             (Value::from(&*group.name), Value::list(hosts))
         });
         Value::dict(groups.collect())
-    }
-
-    /// The way to a host that is delegated to and is not in the inventory: `localhost` is this machine, others are reached by SSH.
-    pub(crate) fn unlisted_target(&self, name: &HostName) -> Target {
-        let is_local = matches!(name.as_str(), "localhost" | "127.0.0.1" | "::1");
-        let defaults = &self.options.defaults;
-        Target {
-            host: name.clone(),
-            connection: if is_local { Connection::Local } else { Connection::Ssh },
-            address: name.to_string(),
-            port: None,
-            user: defaults.remote_user.clone(),
-            password: defaults.password.clone(),
-            private_key: defaults.private_key.clone(),
-            ssh_args: shlex::split(&defaults.ssh_args).unwrap_or_default(),
-            host_key_checking: !defaults.no_host_key_checking,
-            connect_timeout: Duration::from_secs(defaults.timeout.unwrap_or(10)),
-            options: std::collections::BTreeMap::new(),
-        }
     }
 }
 

@@ -119,6 +119,21 @@ pub enum EventKind {
         /// `ansible_facts`, without the `ansible_` prefix.
         facts: Value,
     },
+    /// A `meta` task was done, or its conditions did not hold.
+    MetaFinished {
+        /// The host; for what is done once, the first host of the batch.
+        host: HostName,
+        /// `flush_handlers`, `end_host`...
+        word: String,
+        /// What was done, for people.
+        message: String,
+        /// Its conditions did not hold.
+        skipped: bool,
+        /// No file holds it: the flush of handlers between the stages of a play.
+        implicit: bool,
+    },
+    /// More hosts failed than the play allows (`max_fail_percentage`): it stops.
+    NoHostsLeft,
     /// Something the person should know.
     Warned {
         /// The text.

@@ -39,14 +39,12 @@ impl Recap {
     pub fn add(&mut self, event: &EventKind) {
         match event {
             EventKind::TaskFinished { result, .. } => self.add_result(result),
-            EventKind::HostUnreachable { host, ignored, .. } => {
+            EventKind::HostUnreachable { host, ignored: true, .. } => {
                 let entry = self.entry(host);
-                entry.unreachable += 1;
-                if *ignored {
-                    entry.skipped += 1;
-                    entry.unreachable_ignored += 1;
-                }
+                entry.ok += 1;
+                entry.ignored += 1;
             }
+            EventKind::HostUnreachable { host, .. } => self.entry(host).unreachable += 1,
             EventKind::Included { hosts, .. } => {
                 for host in hosts {
                     self.entry(host).ok += 1;

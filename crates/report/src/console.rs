@@ -194,6 +194,33 @@ impl Console {
         if ignored { self.screen.line("...ignoring", Tone::Skipped) } else { Ok(()) }
     }
 
+    /// `meta` has no result: what it did is said with `-vv`, that it was passed over always.
+    fn meta_finished(
+        &mut self,
+        host: &HostName,
+        word: &str,
+        message: &str,
+        skipped: bool,
+        implicit: bool,
+    ) -> io::Result<()> {
+        if implicit {
+            return Ok(());
+        }
+        self.announce()?;
+        if self.options.verbosity >= 2 {
+            self.screen.line(&harmless(&format!("META: {message}")), Tone::Verbose)?;
+        }
+        if skipped {
+            let mut line = format!("skipping: [{}]", harmless(host.as_str()));
+            if self.options.verbosity > 0 {
+                let result = serde_json::json!({ "msg": word, "skip_reason": message });
+                line += &format!(" => {}", crate::text::json(&result, crate::text::Layout::Line));
+            }
+            self.screen.line(&line, Tone::Skipped)?;
+        }
+        Ok(())
+    }
+
     fn included(&mut self, file: &str, hosts: &[HostName]) -> io::Result<()> {
         self.announce()?;
         let hosts = hosts.iter().map(HostName::as_str).collect::<Vec<_>>().join(", ");
@@ -294,6 +321,10 @@ impl Reporter for Console {
                 let text = format!("NOTIFIED HANDLER {name} for {host}");
                 self.screen.line(&harmless(&text), Tone::Verbose)?;
             }
+            EventKind::MetaFinished { host, word, message, skipped, implicit } => {
+                self.meta_finished(host, word, message, *skipped, *implicit)?;
+            }
+            EventKind::NoHostsLeft => self.screen.banner("NO MORE HOSTS LEFT")?,
             EventKind::Warned { message } => self.screen.warning(message)?,
             EventKind::Aborted { message } => self.screen.error(message)?,
             EventKind::RunFinished { recap, status } => self.run_finished(recap, *status)?,

@@ -1,0 +1,159 @@
+//! Taking in what a task did on a host: results, effects, and where the host goes next.
+
+use model::{EventKind, HostName, Verdict};
+use yaml::Diagnostic;
+
+use super::round::settle;
+use super::{Batch, Stand};
+use crate::actions::Effect;
+use crate::state::{Fate, write};
+use crate::task::{TaskDone, TaskEffect};
+use crate::walk::Planned;
+
+impl Batch<'_> {
+    /// Takes in what came of a round's task on one host.
+    pub(super) fn take(&mut self, id: usize, mut done: TaskDone) -> Result<(), Diagnostic> {
+        let round = &self.rounds[&id];
+        let (leaf, host) = (round.leaf.clone(), done.host.clone());
+        let planned = &leaf.task;
+        let receivers: Vec<HostName> = if round.run_once {
+            round.hosts.iter().map(|number| self.host(*number).clone()).collect()
+        } else {
+            vec![host.clone()]
+        };
+        for receiver in &receivers {
+            let mut state = write(&self.walkers[receiver].state);
+            if let Some(number) = planned.handler {
+                state.notified.remove(&number);
+            }
+            if let Some((name, value)) = &done.register {
+                state.set(name, value.clone());
+            }
+        }
+        for effect in std::mem::take(&mut done.effects) {
+            self.apply(id, planned, &receivers, effect)?;
+        }
+        let notify = std::mem::take(&mut done.notify);
+        self.advance(id, planned, done, &receivers);
+        notify.iter().try_for_each(|name| self.notify(planned, &host, name))
+    }
+
+    /// Reports the result and moves the hosts on.
+    fn advance(&mut self, id: usize, planned: &Planned, done: TaskDone, receivers: &[HostName]) {
+        let TaskDone { mut result, looped, host, announcement, unreachable, .. } = done;
+        let is_include = done.included;
+        let unknown = matches!(result.outcome.verdict, Verdict::Unknown { .. });
+        let failed = result.outcome.is_failed() && !result.ignored && unreachable.is_none();
+        result.rescued = failed && !unknown && self.walkers[&host].cursor.would_rescue();
+        let outcome = result.outcome.clone();
+        if let Some(unreachable) = &unreachable {
+            let event = EventKind::HostUnreachable {
+                host: host.clone(),
+                message: unreachable.message.clone(),
+                ignored: unreachable.ignored,
+            };
+            self.world.events.send_in(&announcement, event);
+        } else if !is_include || failed {
+            self.world.events.send_in(&announcement, EventKind::TaskFinished { result, looped });
+        }
+        let lost = unknown || unreachable.is_some_and(|unreachable| !unreachable.ignored);
+        for receiver in receivers {
+            if *receiver != host || !(failed || lost) {
+                self.walkers[receiver].cursor.advance();
+            }
+        }
+        if !(failed || lost) {
+            return;
+        }
+        if lost {
+            let walker = &mut self.walkers[&host];
+            walker.cursor.advance();
+            walker.stand = Stand::Parked;
+            write(&walker.state).fate = Fate::Unreachable;
+        } else {
+            self.fail_host(planned, &host, &outcome);
+        }
+        self.rounds.get_mut(&id).expect("the round is under way").losses.push(host);
+    }
+
+    fn apply(
+        &mut self,
+        id: usize,
+        planned: &Planned,
+        receivers: &[HostName],
+        TaskEffect { of, effect }: TaskEffect,
+    ) -> Result<(), Diagnostic> {
+        let owner = [of];
+        let receivers = owner[0].as_ref().map_or(receivers, |_| &[]);
+        let hosts = receivers.iter().chain(&owner[0]);
+        match effect {
+            Effect::Facts(facts) => {
+                let gathered = matches!(&*planned.task.action.name, "setup" | "gather_facts");
+                for host in hosts {
+                    let Some(state) = self.world.state(host.as_str()) else { continue };
+                    let mut state = write(&state);
+                    state.learn(&facts);
+                    state.gathered |= gathered;
+                    drop(state);
+                    if gathered {
+                        let facts = facts.clone().into();
+                        let event = EventKind::FactsLearned { host: host.clone(), facts };
+                        self.world.events.send(event);
+                    }
+                }
+            }
+            Effect::SetFact(name, value) => {
+                for host in hosts {
+                    if let Some(state) = self.world.state(host.as_str()) {
+                        write(&state).set(&name, value.clone());
+                    }
+                }
+            }
+            Effect::IncludeVar(name, value) => {
+                for host in hosts {
+                    if let Some(state) = self.world.state(host.as_str()) {
+                        write(&state).include(&name, value.clone());
+                    }
+                }
+            }
+            Effect::AddHost { name, groups, vars } => {
+                write(&self.world.inventory)
+                    .add_host(&name, &groups, vars)
+                    .map_err(|diagnostic| diagnostic.or_at(&planned.task.span))?;
+                self.world.refresh(&name);
+            }
+            Effect::GroupBy { group, parents } => {
+                for host in hosts {
+                    write(&self.world.inventory)
+                        .group_host(host, &group, &parents)
+                        .map_err(|diagnostic| diagnostic.or_at(&planned.task.span))?;
+                    self.world.refresh(host);
+                }
+            }
+            // What one host included for all runs on that host.
+            Effect::Include(include) => {
+                let round = self.rounds.get_mut(&id).expect("the round is under way");
+                round.includes.extend(receivers.first().map(|host| (host.clone(), *include)));
+            }
+        }
+        Ok(())
+    }
+
+    /// `meta: clear_host_errors`: failures are forgotten; who did not answer goes on from the task at hand.
+    pub(super) fn forgive(&mut self, here: &crate::cursor::Key) {
+        self.world.forgive();
+        for (number, walker) in self.walkers.values_mut().enumerate() {
+            walker.cursor.forgive();
+            if walker.stand == Stand::Parked {
+                walker.stand = Stand::Idle;
+                let (world, scope) = (self.world, &self.scope);
+                while walker.peek(world, scope).is_some_and(|leaf| leaf.key < *here) {
+                    walker.cursor.advance();
+                }
+                self.idle.push_back(number);
+            }
+            settle(walker);
+        }
+        self.publish_hosts();
+    }
+}

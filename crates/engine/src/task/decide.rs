@@ -1,0 +1,122 @@
+//! Whether an item runs, where, as whom, and what it then does.
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use jinja::Value;
+use language::{Layer, Level, Scope};
+use model::{HostName, Outcome};
+
+use super::{Attempt, HostTask, What, Work};
+use crate::actions::{self, Call, Prepared};
+use crate::attributes::Keywords;
+use crate::link::Connection;
+use crate::state::HostState;
+
+impl HostTask<'_> {
+    /// Decides what an item does; errors become its outcome. `conditions`: look at `when` (not in later attempts).
+    pub(super) async fn decide(&self, work: &mut Work, conditions: bool) {
+        let delegated = self.delegated(&work.scope);
+        let there = match &delegated {
+            Ok(Some(name)) => name,
+            _ => self.host,
+        };
+        let default = self.cx.world.links.default_connection(there).await;
+        if let Err(error) = self.try_decide(work, delegated, default, conditions) {
+            self.fail(work, &error);
+        }
+    }
+
+    fn delegated(&self, scope: &Scope) -> Attempt<Option<HostName>> {
+        if self.planned.inherited(|c| c.delegate_to.as_ref()).is_none() {
+            return Ok(None);
+        }
+        let templar = self.templar(scope);
+        let name = Keywords { planned: self.planned, templar: &templar }.delegate_to()?;
+        Ok(name.filter(|name| name != self.host))
+    }
+
+    fn try_decide(
+        &self,
+        work: &mut Work,
+        delegated: Attempt<Option<HostName>>,
+        default: Connection,
+        conditions: bool,
+    ) -> Attempt<()> {
+        let scope = work.scope.clone();
+        let templar = self.templar(&scope);
+        let keywords = Keywords { planned: self.planned, templar: &templar };
+        for condition in self.planned.gathered(|c| &c.when).filter(|_| conditions) {
+            if !templar.condition(condition)? {
+                let mut outcome = Outcome::skipped("Conditional result was False");
+                outcome.result.insert("false_condition".into(), shown(condition));
+                work.outcome = Some(outcome);
+                return Ok(());
+            }
+        }
+        work.tolerance = keywords.tolerance()?;
+        work.delegated = delegated?;
+        work.delegated_facts = work.delegated.is_some()
+            && keywords.flag("delegate_facts", |c| c.delegate_facts.as_ref())?.unwrap_or(false);
+        let args = actions::arguments(self.planned, &templar)?;
+        let call = Call {
+            world: &self.cx.world,
+            planned: self.planned,
+            scope: &scope,
+            templar: &templar,
+            files: &self.files,
+            item: work.item.as_ref(),
+            args,
+        };
+        match actions::prepare(&call)? {
+            Prepared::Done(outcome, effects) => {
+                work.outcome = Some(outcome);
+                work.effects = effects;
+                work.what = What::Done { judge: true };
+            }
+            Prepared::Steps(drafts, join) => {
+                let scope = work.delegated.as_ref().map(|name| self.scope_of(name, work));
+                let there = scope.as_ref().map(|scope| self.templar(scope));
+                let there =
+                    Keywords { planned: self.planned, templar: there.as_ref().unwrap_or(&templar) };
+                let host = work.delegated.as_ref().unwrap_or(self.host);
+                let options = &self.cx.world.options;
+                work.what = What::Steps {
+                    target: Box::new(there.target(host, options, default)?),
+                    attributes: Box::new(keywords.attributes(options, &there)?),
+                    drafts,
+                    join,
+                };
+            }
+        }
+        Ok(())
+    }
+
+    /// What the task sees on the host that it is delegated to: that host's connection variables, not its own host's.
+    fn scope_of(&self, name: &HostName, work: &Work) -> Scope {
+        let world = &self.cx.world;
+        let scope = if world.state(name.as_str()).is_some() {
+            world.hosts.with(name, |state| self.cx.play.of_task(world, self.planned, state))
+        } else {
+            self.cx.play.of_task(world, self.planned, &unlisted(name))
+        };
+        match &work.item {
+            Some(item) => scope.with(Arc::new(Layer::new(Level::Magic, "loop", item.vars.clone()))),
+            None => scope,
+        }
+    }
+}
+
+/// A host that is not in the inventory: `localhost` is this machine.
+fn unlisted(name: &HostName) -> HostState {
+    let mut vars = IndexMap::new();
+    if matches!(name.as_str(), "localhost" | "127.0.0.1" | "::1") {
+        vars.insert(Arc::from("ansible_connection"), Value::from("local"));
+    }
+    let layer = Arc::new(Layer::new(Level::InventoryHost, "implicit host", vars));
+    HostState::new(name.clone(), vec![layer])
+}
+
+fn shown(condition: &Value) -> serde_json::Value {
+    condition.to_json().unwrap_or_default()
+}

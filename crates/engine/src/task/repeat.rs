@@ -1,0 +1,111 @@
+//! `until`, `retries` and `delay`: an item is tried until it is as it should be, or the retries are used up.
+
+use std::time::Duration;
+
+use model::{EventKind, Outcome, Verdict};
+
+use super::{Attempt, HostTask, What, Work, is_unreachable};
+use crate::attributes::{count, seconds};
+
+impl HostTask<'_> {
+    /// Tries an item and reports how it ended.
+    pub(super) async fn repeat(&mut self, work: &mut Work) {
+        self.decide(work, true).await;
+        if work.is_skipped() || work.diagnostic.is_some() {
+            self.conclude(work);
+            return;
+        }
+        let (retries, delay) = match self.retries(work) {
+            Ok(both) => both,
+            Err(error) => {
+                self.fail(work, &error);
+                self.report_item(work);
+                return;
+            }
+        };
+        let mut attempt = 1;
+        loop {
+            self.try_once(work).await;
+            let holds = self.holds_until(work);
+            if let Some(outcome) = &mut work.outcome {
+                // The last attempt of those that may fail counts with the one before it.
+                let shown = if matches!(holds, Ok(false)) { attempt.min(retries) } else { attempt };
+                outcome.result.insert("attempts".into(), shown.into());
+            }
+            match holds {
+                Err(error) => self.fail(work, &error),
+                Ok(true) => {}
+                Ok(false) if attempt <= retries => {
+                    let (left, name) = (retries - attempt + 1, self.cx.announcement.name.clone());
+                    self.send_event(EventKind::Retried { host: self.host.clone(), name, left });
+                    tokio::time::sleep(delay).await;
+                    attempt += 1;
+                    self.decide(work, false).await;
+                    continue;
+                }
+                Ok(false) => give_up(work),
+            }
+            self.report_item(work);
+            return;
+        }
+    }
+
+    /// One attempt, judged but not yet reported.
+    async fn try_once(&mut self, work: &mut Work) {
+        if let What::Steps { .. } = &work.what {
+            let item = work.item.take();
+            self.execute(std::slice::from_mut(work)).await;
+            work.item = item;
+        } else {
+            self.judge_or_fail(work);
+        }
+    }
+
+    fn retries(&self, work: &Work) -> Attempt<(u32, Duration)> {
+        let templar = self.templar(&work.scope);
+        let task = &self.planned.task;
+        let retries = match &task.retries {
+            Some(raw) => count("retries", &templar.resolve(raw)?)?,
+            None => 3,
+        };
+        let delay = match &task.delay {
+            Some(raw) => seconds("delay", &templar.resolve(raw)?)?,
+            None => Duration::from_secs(5),
+        };
+        Ok((retries, delay))
+    }
+
+    /// Without `until`: until it does not fail.
+    fn holds_until(&self, work: &Work) -> Attempt<bool> {
+        let Some(outcome) = &work.outcome else { return Ok(true) };
+        let is_final = outcome.is_unknown() || is_unreachable(outcome);
+        if is_final || work.diagnostic.is_some() {
+            return Ok(true);
+        }
+        let until = &self.planned.task.until;
+        if until.is_empty() {
+            return Ok(!outcome.is_failed());
+        }
+        let scope = self.with_result(&work.scope, outcome);
+        let templar = self.templar(&scope);
+        for condition in until {
+            if !templar.condition(condition)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// All retries are used up and `until` does not hold.
+fn give_up(work: &mut Work) {
+    let Some(outcome) = &mut work.outcome else { return };
+    if !outcome.is_failed() {
+        let message = message(outcome);
+        outcome.verdict = Verdict::Failed { message };
+    }
+}
+
+fn message(outcome: &Outcome) -> String {
+    outcome.result.get("msg").and_then(|msg| msg.as_str()).unwrap_or_default().to_owned()
+}

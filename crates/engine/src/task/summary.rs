@@ -1,0 +1,184 @@
+//! What the whole task came to: the result to register and report, what it notifies.
+
+use std::time::Duration;
+
+use jinja::Value;
+use model::{Args, HostResult, Outcome, Verdict};
+
+use super::{HostTask, Lost, TaskDone, TaskEffect, Work, is_unreachable};
+use crate::actions::Effect;
+use crate::attributes::Tolerance;
+use crate::events::Events;
+
+impl HostTask<'_> {
+    pub(super) fn finish(self, works: Vec<Work>, looped: bool, took: Duration) -> TaskDone {
+        let (registered, summary) = if looped {
+            summarise(&works)
+        } else {
+            let outcome = works[0].outcome.clone().expect("an item that was done has an outcome");
+            (registered(&outcome), outcome)
+        };
+        let unreachable = lost(&works, &summary);
+        let changed = summary.is_changed() && !summary.is_failed();
+        let notify = if changed { self.notify(&works) } else { Vec::new() };
+        let register = self.register.clone().map(|name| (name, Value::from_object(registered)));
+        let first = works.first();
+        let diagnostic = first.filter(|_| !looped).and_then(|work| work.diagnostic.clone());
+        let result = Events::host_result(crate::events::Draft {
+            host: self.host,
+            delegated_to: works.iter().find_map(|work| work.delegated.clone()),
+            task: &self.cx.announcement.name,
+            planned: self.planned,
+            outcome: summary,
+            diagnostic,
+            tolerance: tolerance(&works),
+            took,
+        });
+        let included = works
+            .iter()
+            .any(|work| work.effects.iter().any(|effect| matches!(effect, Effect::Include(_))));
+        TaskDone {
+            host: self.host.clone(),
+            announcement: self.cx.announcement.clone(),
+            result,
+            looped,
+            register,
+            effects: works.into_iter().flat_map(effects).collect(),
+            notify,
+            unreachable,
+            included,
+        }
+    }
+
+    pub(super) fn host_result(&self, work: &Work) -> HostResult {
+        Events::host_result(crate::events::Draft {
+            host: self.host,
+            delegated_to: work.delegated.clone(),
+            task: &self.cx.announcement.name,
+            planned: self.planned,
+            outcome: work.outcome.clone().expect("an item that was done has an outcome"),
+            diagnostic: work.diagnostic.clone(),
+            tolerance: work.tolerance,
+            took: work.took,
+        })
+    }
+
+    /// The names and topics that a change notifies, for each item.
+    fn notify(&self, works: &[Work]) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for work in works {
+            let templar = self.templar(&work.scope);
+            for raw in self.planned.gathered(|c| &c.notify) {
+                let Ok(value) = templar.resolve(raw) else { continue };
+                let found = match value.sequence() {
+                    Some(values) if value.as_str().is_none() => values,
+                    _ => vec![value],
+                };
+                let found = found.iter().map(ToString::to_string);
+                found.for_each(|name| {
+                    if !names.contains(&name) {
+                        names.push(name)
+                    }
+                });
+            }
+        }
+        names
+    }
+}
+
+fn effects(work: Work) -> Vec<TaskEffect> {
+    let of = work.delegated.filter(|_| work.delegated_facts);
+    let is_fact = |effect: &Effect| {
+        matches!(effect, Effect::Facts(_) | Effect::SetFact(..) | Effect::IncludeVar(..))
+    };
+    work.effects
+        .into_iter()
+        .map(|effect| TaskEffect { of: of.clone().filter(|_| is_fact(&effect)), effect })
+        .collect()
+}
+
+/// What becomes of failures of the whole: ignored when every item that failed says so.
+fn tolerance(works: &[Work]) -> Tolerance {
+    let failed = |work: &&Work| work.outcome.as_ref().is_some_and(Outcome::is_failed);
+    let mut failures = works.iter().filter(failed).peekable();
+    Tolerance {
+        no_log: works.iter().any(|work| work.tolerance.no_log),
+        ignore_errors: failures.peek().is_some()
+            && failures.all(|work| work.tolerance.ignore_errors),
+        ignore_unreachable: false,
+    }
+}
+
+fn lost(works: &[Work], summary: &Outcome) -> Option<Lost> {
+    let mut lost =
+        works.iter().filter(|work| work.outcome.as_ref().is_some_and(is_unreachable)).peekable();
+    let first = lost.peek()?.outcome.as_ref()?;
+    let message = match (&first.verdict, &summary.verdict) {
+        (Verdict::Failed { message }, _) | (_, Verdict::Failed { message }) => message.clone(),
+        _ => String::new(),
+    };
+    Some(Lost { message, ignored: lost.all(|work| work.tolerance.ignore_unreachable) })
+}
+
+/// What `register` stores of an outcome. A host that did not answer did not fail.
+pub(super) fn registered(outcome: &Outcome) -> Args {
+    let mut args = outcome.to_args();
+    if is_unreachable(outcome) {
+        args.shift_remove("failed");
+    }
+    args
+}
+
+/// The result of a loop: what `register` stores, and the outcome of the whole.
+fn summarise(works: &[Work]) -> (Args, Outcome) {
+    let outcomes: Vec<&Outcome> = works.iter().filter_map(|work| work.outcome.as_ref()).collect();
+    let results: Vec<serde_json::Value> = works
+        .iter()
+        .filter_map(|work| {
+            let mut args = registered(work.outcome.as_ref()?);
+            if let Some(item) = &work.item {
+                args.extend(item.result.clone());
+            }
+            Some(args.into())
+        })
+        .collect();
+    let any = |is: fn(&Outcome) -> bool| outcomes.iter().any(|outcome| is(outcome));
+    let failed = |outcome: &Outcome| outcome.is_failed() && !is_unreachable(outcome);
+    let unknown = outcomes.iter().find(|outcome| outcome.is_unknown());
+    let mut result = Args::new();
+    let (verdict, message) = if works.is_empty() {
+        result.insert("skipped_reason".into(), "No items in the list".into());
+        (Verdict::Skipped { reason: "No items in the list".into() }, None)
+    } else if let Some(unknown) = unknown {
+        (unknown.verdict.clone(), None)
+    } else if any(failed) {
+        let message = "One or more items failed";
+        (Verdict::Failed { message: message.into() }, Some(message))
+    } else if outcomes.iter().all(|outcome| outcome.is_skipped()) {
+        (Verdict::Skipped { reason: "All items skipped".into() }, Some("All items skipped"))
+    } else if any(Outcome::is_changed) {
+        (Verdict::Changed, Some("All items completed"))
+    } else {
+        (Verdict::Ok, Some("All items completed"))
+    };
+    if any(is_unreachable) {
+        result.insert("unreachable".into(), true.into());
+    }
+    if any(Outcome::is_changed) {
+        result.insert("changed".into(), true.into());
+    }
+    result.insert("results".into(), results.into());
+    result.extend(message.map(|message| ("msg".to_owned(), message.into())));
+    let mut outcome = Outcome::new(verdict, result);
+    let mut args = outcome.to_args();
+    if outcome.is_skipped() {
+        args.shift_remove("skip_reason");
+        outcome.result.shift_remove("msg");
+    } else {
+        args.insert("skipped".into(), false.into());
+        if !outcome.is_failed() {
+            args.shift_remove("failed");
+        }
+    }
+    (args, outcome)
+}
