@@ -124,7 +124,7 @@ impl Copy {
         result.insert("dest".into(), path_value(&dest));
         let mut contents = Contents::of(&dest);
         if ends_in_slash(&self.dest) {
-            self.make_directories(host, dest.parent().unwrap_or(Path::new("/")), &mut contents)?;
+            self.make_directories(host, system::parent_of(&dest), &mut contents)?;
         }
         let current = host.stat(&dest, false)?;
         match &current {
@@ -293,7 +293,7 @@ impl Copy {
                 dest.display()
             )));
         }
-        self.make_directories(host, dest.parent().unwrap_or(Path::new("/")), &mut contents)?;
+        self.make_directories(host, system::parent_of(&dest), &mut contents)?;
         let mut left = vec![(source.to_owned(), dest.clone())];
         while let Some((from, to)) = left.pop() {
             host.keep_going()?;
@@ -353,7 +353,7 @@ fn copy_link(
 }
 
 fn refuse_without_parent(host: &dyn Probe, path: &Path) -> Result<(), Failure> {
-    let parent = path.parent().unwrap_or(Path::new("/"));
+    let parent = system::parent_of(path);
     match host.stat(parent, true)? {
         Some(stat) if stat.kind == FileKind::Directory => Ok(()),
         Some(_) => Err(Failure::new(format!("{} is not a directory", parent.display()))),

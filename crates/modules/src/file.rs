@@ -283,7 +283,7 @@ impl Plan<'_> {
         // In a directory that becomes a link, relative means relative to the directory itself, as in Ansible.
         let base = match self.word() {
             "directory" => self.path.as_path(),
-            _ => self.path.parent().unwrap_or(Path::new("/")),
+            _ => system::parent_of(&self.path),
         };
         let target = base.join(&src);
         let is_there = self.host.stat(&target, true)?.is_some();
@@ -372,7 +372,7 @@ impl Plan<'_> {
         let fail = |message: String| {
             Failure::new(message).with("dest", path_value(&self.path)).with("src", src.clone())
         };
-        let src = self.path.parent().unwrap_or(Path::new("/")).join(src);
+        let src = system::parent_of(&self.path).join(src);
         let Some(source) = self.host.stat(&src, false)? else {
             return Err(fail("src does not exist".to_owned()));
         };
@@ -408,7 +408,7 @@ impl Plan<'_> {
         if self.current.is_some() {
             return self.attributes_and_times("now");
         }
-        let parent = self.path.parent().unwrap_or(Path::new("/"));
+        let parent = system::parent_of(&self.path);
         if self.host.stat(parent, true)?.is_none() {
             return Err(self.fail(format!(
                 "Error, could not touch target: no such directory: {}",

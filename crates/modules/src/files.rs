@@ -198,7 +198,7 @@ pub(crate) fn end_of_links(host: &dyn Probe, path: &Path) -> Result<PathBuf, Fai
         match host.stat(&place, false)? {
             Some(stat) if stat.kind == FileKind::Symlink => {
                 let target = host.read_link(&place)?;
-                place = place.parent().unwrap_or(Path::new("/")).join(target);
+                place = system::parent_of(&place).join(target);
             }
             _ => return Ok(place),
         }

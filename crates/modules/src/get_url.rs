@@ -447,7 +447,7 @@ fn find_digest<'t>(text: &'t str, name: &str) -> Option<&'t str> {
 }
 
 fn refuse_without_parent(host: &dyn Probe, path: &Path) -> Result<(), Failure> {
-    let parent = path.parent().unwrap_or(Path::new("/"));
+    let parent = system::parent_of(path);
     match host.stat(parent, true)? {
         Some(stat) if stat.kind == FileKind::Directory => Ok(()),
         _ => Err(Failure::new(format!("Destination {} does not exist", parent.display()))),

@@ -15,3 +15,24 @@ pub use door::{
 };
 pub use fake::{Answer, FakeFile, FakeSystem, Then, command_line};
 pub use real::{Context, OutputSink, RealSystem};
+
+/// The directory that a path lies in; that of a bare name is the working directory.
+pub fn parent_of(path: &std::path::Path) -> &std::path::Path {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => std::path::Path::new("."),
+        Some(parent) => parent,
+        None => path,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    #[test]
+    fn a_bare_name_lies_in_the_working_directory() {
+        for (path, parent) in [("name", "."), ("a/name", "a"), ("/name", "/"), ("/", "/")] {
+            assert_eq!(super::parent_of(Path::new(path)), Path::new(parent));
+        }
+    }
+}

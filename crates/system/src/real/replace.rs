@@ -29,10 +29,7 @@ impl<'a> Place<'a> {
         let Some(name) = path.file_name() else {
             return Err(Error::Refused(format!("{} does not name a file", path.display())));
         };
-        let parent = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
+        let parent = crate::parent_of(path);
         let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let open = |how| openat(AT_FDCWD, parent, flags | how, Mode::empty());
         let (directory, can_sync) = match open(OFlag::O_RDONLY) {
