@@ -66,6 +66,13 @@ fn accepted_elsewhere(source: &str, mistake: &Mistake, syntax: &SyntaxConfig) ->
     if mistake.0.message().ends_with("block tags in macros are not allowed") {
         return Some(without_blocks(source, syntax));
     }
+    // A sign before a number that is positive anyway.
+    let range = mistake.1.range();
+    if mistake.0.message().ends_with("unexpected '+'") && source.get(range.clone()) == Some("+") {
+        let mut text = source.to_owned();
+        text.replace_range(range, " ");
+        return Some(text);
+    }
     // Copied from web pages, tags contain no-break spaces, which Jinja2 takes for spaces.
     source.contains('\u{a0}').then(|| source.replace('\u{a0}', "  "))
 }

@@ -9,6 +9,7 @@ mod args;
 mod ast;
 mod compile;
 mod controller;
+mod crypt;
 mod environment;
 mod error;
 mod eval;

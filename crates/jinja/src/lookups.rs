@@ -19,7 +19,7 @@ pub(crate) fn register(environment: &mut Environment) {
     variables::register(environment);
     tables::register(environment);
     environment.lookup("password", password::password);
-    for name in ["url", "config", "unvault"] {
+    for name in ["url", "config"] {
         environment.lookup(name, move |_, _, _| {
             Err(Error::new(ErrorKind::Lookup, format!("the lookup '{name}' is not built in yet")))
         });

@@ -31,6 +31,19 @@ pub(crate) fn exists(value: &Value, name: &str) -> bool {
     names.contains(&name)
 }
 
+/// An attribute of a number: Python's numbers have parts.
+pub(crate) fn number_part(value: &Value, name: &str) -> Option<Value> {
+    let is_float = matches!(value.repr, Repr::Float(_));
+    Some(match (name, value.as_int()) {
+        ("real", Some(int)) | ("numerator", Some(int)) => int.into(),
+        ("denominator", Some(_)) => 1.into(),
+        ("imag", Some(_)) => 0.into(),
+        ("real", None) if is_float => value.clone(),
+        ("imag", None) if is_float => 0.0.into(),
+        _ => return None,
+    })
+}
+
 /// Calls a method that [`exists`]. Undefined arguments are refused before, templates in them evaluated.
 pub(crate) fn call(
     scope: &Scope<'_>,

@@ -159,7 +159,7 @@ impl<'a> Templar<'a> {
     pub fn resolve(&self, value: &Value) -> Result<Value, Error> {
         self.fresh();
         let value = self.resolved(value)?;
-        finalized(value)
+        finalized(value).map_err(in_rendering)
     }
 
     /// Like [`Templar::resolve`], but a value that needs something undefined is itself undefined and no error.
@@ -232,9 +232,22 @@ impl<'a> Templar<'a> {
             self.note(
                 "Conditionals should not be surrounded by templating delimiters such as {{ }} or {% %}.",
             );
-            return self.resolved(condition).map_err(in_condition);
+            let result = self.resolved(condition).map_err(in_condition)?;
+            return self.condition_of_result(result);
         }
         self.evaluate(text, condition.origin(), Mode::Expression).map_err(in_condition)
+    }
+
+    /// What a condition in braces gave: a text is a condition once more, if it was written in a trusted source.
+    fn condition_of_result(&self, result: Value) -> Result<Value, Error> {
+        let Some(text) = result.as_arc_str() else { return Ok(result) };
+        if !result.marks().has(Marks::TRUSTED) {
+            let error =
+                Error::new(ErrorKind::Condition, "Encountered untrusted template or expression.");
+            let place = result.origin().map(|origin| (**origin).clone());
+            return Err(error.at(|| place));
+        }
+        self.evaluate(text, result.origin(), Mode::Expression).map_err(in_condition)
     }
 
     /// An expression without braces, from a trusted source; undefined parts are errors.
@@ -510,7 +523,9 @@ fn undefined_by(error: Error) -> Value {
 /// Whether a condition is written with braces all around.
 fn is_delimited(text: &str) -> bool {
     let text = text.trim();
-    text.starts_with("{{") || text.starts_with("{%")
+    [("{{", "}}"), ("{%", "%}")].iter().any(|(start, end)| {
+        text.strip_prefix(start).is_some_and(|rest| rest.ends_with(end) && !rest.contains("{{"))
+    })
 }
 
 fn in_condition(error: Error) -> Error {
@@ -551,6 +566,11 @@ fn finalize(value: &Value, depth: usize) -> Result<Option<Value>, Error> {
         Some(Value::list(finalize_items(items, depth)?.unwrap_or_else(|| items.to_vec())))
     } else if let Some(dict) = value.as_dict() {
         finalize_entries(&dict.read(), depth)?.map(Value::dict)
+    } else if let Some(object) = value.as_object().filter(|object| !object.is_storable()) {
+        return Err(Error::type_error(format!(
+            "Type '{}' is unsupported for variable storage.",
+            object.type_name()
+        )));
     } else {
         None
     };

@@ -7,6 +7,7 @@ mod compare;
 mod containers;
 mod convert;
 mod json;
+mod json_reader;
 mod marks;
 mod object;
 mod text;
@@ -158,6 +159,13 @@ impl Value {
     pub fn tuple(items: Vec<Value>) -> Self {
         let marks = container_marks(&items);
         Self { repr: Repr::Tuple(Arc::new(items.into())), marks, origin: None }
+    }
+
+    /// A tuple whose elements have names.
+    pub(crate) fn named_tuple(items: Vec<Value>, fields: &'static [&'static str]) -> Self {
+        let marks = container_marks(&items);
+        let tuple = containers::TupleInner::named(items, fields);
+        Self { repr: Repr::Tuple(Arc::new(tuple)), marks, origin: None }
     }
 
     /// A dict.

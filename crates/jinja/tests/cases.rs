@@ -78,6 +78,14 @@ fn check(name: &str, text: &str) {
     assert!(wrong.is_empty(), "\n{wrong}");
 }
 
+/// Checks a file of one's own, such as one whose results were recorded from Ansible: `CASES=file`.
+#[test]
+#[ignore = "needs a file"]
+fn given() {
+    let path = std::env::var("CASES").expect("CASES names a file");
+    check(&path, &std::fs::read_to_string(&path).expect("the file can be read"));
+}
+
 macro_rules! cases {
     ($($name:ident)*) => {$(
         #[test]
@@ -87,4 +95,4 @@ macro_rules! cases {
     )*};
 }
 
-cases! { basics filters lookups methods statements tests }
+cases! { basics corners filters lookups methods statements tests }

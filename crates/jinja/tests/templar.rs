@@ -164,6 +164,29 @@ fn secrets_stay_secret_through_every_operation() {
 }
 
 #[test]
+fn errors_do_not_quote_secrets() {
+    let secret = Value::from("hunter2").marked(Marks::SECRET);
+    let vars = vars([("pw", secret.clone()), ("list", Value::list(vec![secret]))]);
+    for text in [
+        "{{ pw | from_json }}",
+        "{{ pw | human_to_bytes }}",
+        "{{ list | items2dict }}",
+        "{{ pw.index('x') }}",
+        "{{ list.index(1) }}",
+        "{{ {}.pop(pw) }}",
+        "{{ pw | strftime(pw) }}",
+        "{{ lookup('file', pw) }}",
+        "{{ 'x' | regex_replace(pw, 'y', mandatory_count=1) }}",
+        "{{ 5 / pw }}",
+        "{{ pw is version('1', '>') }}",
+    ] {
+        let error = resolve(&vars, text).expect_err(text);
+        let shown = yaml::Diagnostic::from(error.clone()).render(yaml::Style::Plain);
+        assert!(!shown.contains("hunter2") && !error.to_string().contains("hunter2"), "{shown}");
+    }
+}
+
+#[test]
 fn what_check_mode_does_not_know_shows_in_conditions() {
     let unknown = Value::from("").marked(Marks::UNKNOWN);
     let result =

@@ -27,7 +27,13 @@ pub(super) fn mistake(
     let message = jinja_words(detail, written, mode);
     let error = match mode {
         Mode::Expression => {
-            Error::new(ErrorKind::Syntax, format!("Syntax error in expression: {message}"))
+            let delimited = if source.contains("{{") || source.contains("{%") {
+                ". Template delimiters are not supported in expressions"
+            } else {
+                ""
+            };
+            let message = format!("Syntax error in expression{delimited}: {message}");
+            Error::new(ErrorKind::Syntax, message)
         }
         Mode::Value | Mode::File => Error::syntax(message),
     };

@@ -25,14 +25,31 @@ impl Scope<'_> {
                 None => self.special(value, key),
             };
         }
-        if methods::exists(value, name) {
-            return Ok(BoundMethod::bind(value.clone(), name));
-        }
-        match &value.repr {
-            Repr::Dict(dict) => match dict.get(name) {
+        if let Repr::Dict(dict) = &value.repr
+            && !methods::exists(value, name)
+        {
+            return match dict.get(name) {
                 Some(found) => self.element(value, found, key),
                 None => Ok(missing(value, key)),
-            },
+            };
+        }
+        self.own_attribute(value, key)
+    }
+
+    /// An attribute of the value's class: a method or a part of a number, never a dict's item.
+    pub(crate) fn own_attribute(&self, value: &Value, key: &Value) -> Result<Value, Error> {
+        let name = key.as_str().unwrap_or_default();
+        match &value.repr {
+            Repr::Undefined(_) => Ok(value.clone()),
+            Repr::Object(_) => self.attribute(value, key),
+            _ if methods::exists(value, name) => Ok(BoundMethod::bind(value.clone(), name)),
+            Repr::Int(_) | Repr::Bool(_) | Repr::Float(_) => {
+                Ok(methods::number_part(value, name).unwrap_or_else(|| missing(value, key)))
+            }
+            Repr::Tuple(items) => {
+                let field = items.fields().iter().position(|field| *field == name);
+                Ok(field.map_or_else(|| missing(value, key), |at| items[at].clone()))
+            }
             _ => Ok(missing(value, key)),
         }
     }
@@ -64,10 +81,8 @@ impl Scope<'_> {
         };
         match (found, key.as_str()) {
             (Some(found), _) => self.element(value, found, key),
-            (None, Some(name)) if methods::exists(value, name) => {
-                Ok(BoundMethod::bind(value.clone(), name))
-            }
-            (None, _) => Ok(missing(value, key)),
+            (None, Some(_)) => self.own_attribute(value, key),
+            (None, None) => Ok(missing(value, key)),
         }
     }
 

@@ -104,8 +104,7 @@ impl Object for MacroValue {
         }
         inner.locals.borrow_mut().clone_from(&self.captured);
         let frame = self.bind(&inner, args)?;
-        let result = inner.framed(frame, || inner.capture(&self.definition.body));
-        result.map(|value| if value.is_none() { Value::from("") } else { value })
+        inner.framed(frame, || inner.capture(&self.definition.body))
     }
 
     fn is_callable(&self) -> bool {

@@ -84,6 +84,11 @@ impl Scope<'_> {
     pub(crate) fn add(&self, left: &Value, right: &Value) -> Result<Value, Error> {
         binary(self, BinaryOp::Add, left, right)
     }
+
+    /// `left % right`.
+    pub(crate) fn remainder(&self, left: &Value, right: &Value) -> Result<Value, Error> {
+        binary(self, BinaryOp::Rem, left, right)
+    }
 }
 
 fn repeat(scope: &Scope<'_>, value: &Value, times: i128) -> Option<Result<Value, Error>> {

@@ -54,8 +54,8 @@ impl Scope<'_> {
         let input = self.prepared(input, traits.takes_undefined, traits.lazy)?;
         let args = self.prepared_args(args, traits.takes_undefined, traits.lazy)?;
         let marks = args.values().fold(input.marks, |all, arg| all | arg.marks);
-        let result =
-            (entry.run)(self, input, args).map_err(|error| named_failure(error, kind, name))?;
+        let result = (entry.run)(self, input, args)
+            .map_err(|error| named_failure(concealed(error, marks), kind, name))?;
         Ok(if traits.structural { result } else { tainted(result, marks) })
     }
 
@@ -101,7 +101,7 @@ impl Scope<'_> {
         let marks = args.values().fold(terms.marks, |all, arg| all | arg.marks);
         let terms = self.force(terms)?;
         let args = self.prepared_args(args, false, false)?;
-        match (entry.run)(self, terms, args) {
+        match (entry.run)(self, terms, args).map_err(|error| concealed(error, marks)) {
             Ok(result) => Ok(tainted(result, marks)),
             Err(error) if error.is_undefined() || on_error == "strict" => {
                 Err(named_failure(error, "lookup", name))
@@ -152,7 +152,8 @@ impl Scope<'_> {
         }
         let args = self.prepared_args(args, false, false)?;
         let marks = args.values().fold(receiver.marks, |all, arg| all | arg.marks);
-        let result = methods::call(self, receiver, name, args)?;
+        let result =
+            methods::call(self, receiver, name, args).map_err(|error| concealed(error, marks))?;
         let from_container = receiver.as_list().is_some() || receiver.as_dict().is_some();
         Ok(if from_container { result } else { tainted(result, marks) })
     }
@@ -160,6 +161,17 @@ impl Scope<'_> {
 
 /// The name under which a filter block's text is handed to its filters.
 pub(super) const FILTER_BLOCK_INPUT: &str = " filter input";
+
+/// What goes wrong with a secret must not be told with it: messages quote what they are about.
+fn concealed(error: Error, marks: Marks) -> Error {
+    let is_secret = marks.any(Marks::SECRET | Marks::HOLDS_SECRET);
+    match error.kind() {
+        ErrorKind::Type | ErrorKind::Value | ErrorKind::Filter | ErrorKind::Lookup if is_secret => {
+            Error::new(error.kind().clone(), "it cannot be done with this secret value")
+        }
+        _ => error,
+    }
+}
 
 /// A failure of a plug-in says which one; what it only passes on stays as it is.
 fn named_failure(error: Error, kind: &str, name: &str) -> Error {

@@ -3,7 +3,7 @@
 use super::{ANY, LAZY, PLAIN};
 use crate::args::Args;
 use crate::environment::Environment;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::eval::Scope;
 use crate::value::Value;
 
@@ -22,7 +22,7 @@ pub(super) fn register(environment: &mut Environment) {
     environment.filter("attr", ANY, |scope, value, mut args| {
         let name = args.required("name")?;
         args.finish()?;
-        scope.attribute(&value, &name)
+        scope.own_attribute(&value, &name)
     });
     environment.filter("sum", PLAIN, sum);
 }
@@ -37,11 +37,14 @@ fn map(scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Value, Error> 
             .to_string();
         let mapped = items.into_iter().map(|item| {
             scope.step()?;
-            scope.call_filter(&name, item, args.clone())
+            scope.call_filter(&name, item, args.clone()).map_err(nameless)
         });
         return mapped.collect::<Result<_, _>>().map(Value::list);
     };
     let default = args.take_named("default");
+    if let Some((name, _)) = args.rest_named().first() {
+        return Err(Error::value_error(format!("Unexpected keyword argument '{name}'")));
+    }
     args.finish()?;
     let mapped = items.into_iter().map(|item| {
         let found = scope.path(&item, &path)?;
@@ -77,7 +80,7 @@ fn select(
             None => item.clone(),
         };
         let holds = match &test {
-            Some(name) => scope.call_test(name, subject, args.clone())?,
+            Some(name) => scope.call_test(name, subject, args.clone()).map_err(nameless)?,
             None => scope.force(subject)?.is_true(),
         };
         if holds == wanted {
@@ -85,6 +88,18 @@ fn select(
         }
     }
     Ok(Value::list(kept))
+}
+
+/// A name that only a running filter looks up is not part of the template's syntax.
+fn nameless(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Syntax => {
+            let message = error.message().to_owned();
+            let message = message.strip_prefix("Syntax error in template: ").unwrap_or(&message);
+            Error::value_error(message).hinted(error.hint().map(ToOwned::to_owned))
+        }
+        _ => error,
+    }
 }
 
 fn sum(scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Value, Error> {

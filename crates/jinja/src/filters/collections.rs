@@ -31,10 +31,8 @@ pub(crate) fn sorted(
     let mut keyed =
         items.into_iter().map(|item| Ok((key(&item)?, item))).collect::<Result<Vec<_>, Error>>()?;
     // Comparing neighbours first finds mixed classes before the sort meets an inconsistent order.
-    if let Some(first) = keyed.first() {
-        for (key, _) in &keyed {
-            compare(key, &first.0, "<")?;
-        }
+    for pair in keyed.windows(2) {
+        compare(&pair[1].0, &pair[0].0, "<")?;
     }
     let mut failure = None;
     keyed.sort_by(|(left, _), (right, _)| {
@@ -188,7 +186,9 @@ fn group_by(scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Value, Er
         }
     }
     let groups = groups.into_iter();
-    Ok(groups.map(|(_, key, items)| Value::tuple(vec![key, Value::list(items)])).collect())
+    let group =
+        |(_, key, items)| Value::named_tuple(vec![key, Value::list(items)], &["grouper", "list"]);
+    Ok(groups.map(group).collect())
 }
 
 fn dict_sort(scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Value, Error> {

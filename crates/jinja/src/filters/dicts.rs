@@ -49,13 +49,23 @@ fn combine(scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Value, Err
     let lists = ListMerge::parse(lists.as_deref().unwrap_or("replace"))?;
     let mut all = vec![value];
     all.extend(args.rest());
-    args.finish()?;
+    if !args.is_empty() {
+        return Err(Error::type_error(
+            "'recursive' and 'list_merge' are the only valid keyword arguments",
+        ));
+    }
     let mut result = Map::new();
-    for dict in flat(scope, all)? {
-        let entries = scope.entries(&dict)?.ok_or_else(|| {
+    let dicts = flat(scope, all)?;
+    for (at, dict) in dicts.iter().enumerate() {
+        let entries = scope.entries(dict)?.ok_or_else(|| {
+            let (left, right) = match at {
+                0 => (dict, dicts.get(1).unwrap_or(dict)),
+                _ => (&dicts[at - 1], dict),
+            };
             Error::type_error(format!(
-                "failed to combine variables, expected dicts but got a '{}'",
-                dict.type_name()
+                "failed to combine variables, expected dicts but got a '{}' and a '{}'.",
+                left.type_name(),
+                right.type_name()
             ))
         })?;
         result = merged(result, entries.into_iter().collect(), recursive, lists, 0)?;
@@ -161,6 +171,12 @@ fn items_to_dict(scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Valu
     }
     let mut map = Map::new();
     for item in scope.iterate(&value)? {
+        if item.as_dict().is_none() && item.as_object().is_none() {
+            return Err(Error::type_error(format!(
+                "items2dict requires a list of dictionaries, got {} instead.",
+                value.repr()
+            )));
+        }
         let (key, content) = (scope.item(&item, &key_name)?, scope.item(&item, &value_name)?);
         if key.is_undefined() || content.is_undefined() {
             return Err(Error::type_error(format!(
@@ -178,20 +194,27 @@ fn rekey_on_member(scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Va
     let key = args.required("key")?;
     let duplicates = args.text("duplicates")?.unwrap_or_else(|| "error".into());
     args.finish()?;
+    if !["error", "overwrite"].contains(&&*duplicates) {
+        return Err(Error::value_error(format!(
+            "duplicates parameter to rekey_on_member has unknown value '{duplicates}'"
+        )));
+    }
     let items = match scope.entries(&value)? {
         Some(entries) => entries.into_iter().map(|(_, item)| item).collect(),
-        None => scope.iterate(&value)?,
+        None if value.sequence().is_some() => scope.iterate(&value)?,
+        None => return Err(Error::type_error("Type is not a valid list, set, or dict")),
     };
     let mut map = Map::new();
     for item in items {
         let member = scope.item(&item, &key)?;
         if member.is_undefined() {
-            return Err(Error::value_error(format!("Key {key} was not found")));
+            return Err(Error::value_error(format!("Key {} was not found.", key.repr())));
         }
         ensure_hashable(&member)?;
         if duplicates != "overwrite" && map.contains_key(&member) {
             return Err(Error::value_error(format!(
-                "Key {member} is not unique, cannot correctly turn into dict"
+                "Key {} is not unique, cannot convert to dict.",
+                member.repr()
             )));
         }
         map.insert(member, item);

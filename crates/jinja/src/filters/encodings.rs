@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
-use serde_json::Value as Json;
 
 use super::PLAIN;
 use crate::args::Args;
@@ -182,17 +181,7 @@ fn from_json(_scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Value, 
             value.type_name()
         ))
     })?;
-    let json: Json = serde_json::from_str(text).map_err(|error| {
-        let before: usize =
-            text.lines().take(error.line().saturating_sub(1)).map(|l| l.len() + 1).sum();
-        let column = error.column().max(1);
-        Error::value_error(format!(
-            "Expecting value: line {} column {column} (char {})",
-            error.line(),
-            before + column - 1
-        ))
-    })?;
-    Ok(Value::from_json(json))
+    Value::from_json_text(text)
 }
 
 fn b64_encode(_scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Value, Error> {

@@ -29,7 +29,7 @@ pub(super) fn register(environment: &mut Environment) {
         });
     }
     environment.filter("to_uuid", PLAIN, to_uuid);
-    for name in ["password_hash", "vault", "unvault"] {
+    for name in ["vault", "unvault"] {
         environment.filter(name, PLAIN, move |_, _, _| {
             Err(Error::new(ErrorKind::Filter, format!("the filter '{name}' is not built in yet")))
         });
@@ -46,6 +46,12 @@ fn hash(algorithm: &str, value: &Value) -> Result<Value, Error> {
         "sha256" => hex::encode(Sha256::digest(bytes)),
         "sha384" => hex::encode(Sha384::digest(bytes)),
         "sha512" => hex::encode(Sha512::digest(bytes)),
+        "sha3_224" => hex::encode(sha3::Sha3_224::digest(bytes)),
+        "sha3_256" => hex::encode(sha3::Sha3_256::digest(bytes)),
+        "sha3_384" => hex::encode(sha3::Sha3_384::digest(bytes)),
+        "sha3_512" => hex::encode(sha3::Sha3_512::digest(bytes)),
+        "blake2b" => hex::encode(blake2::Blake2b512::digest(bytes)),
+        "blake2s" => hex::encode(blake2::Blake2s256::digest(bytes)),
         other => return Err(Error::value_error(format!("unsupported hash type {other}"))),
     }
     .into())
@@ -54,8 +60,10 @@ fn hash(algorithm: &str, value: &Value) -> Result<Value, Error> {
 fn to_uuid(_scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Value, Error> {
     let namespace = args.text("namespace")?.unwrap_or_else(|| NAMESPACE.into());
     args.finish()?;
-    let namespace = Uuid::parse_str(&namespace).map_err(|error| {
-        Error::value_error(format!("Invalid value '{namespace}' for 'namespace': {error}"))
+    let namespace = Uuid::parse_str(&namespace).map_err(|_| {
+        Error::value_error(format!(
+            "Invalid value '{namespace}' for 'namespace': badly formed hexadecimal UUID string"
+        ))
     })?;
     // A name-based identifier of version 5: SHA-1 of the namespace and the name.
     let mut hasher = Sha1::new();

@@ -52,6 +52,8 @@ fn round(_scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Value, Erro
                 let text = format!("{float:.*}", precision as usize);
                 text.parse::<f64>().unwrap_or(float).into()
             }
+            // Tens of an integer are an integer.
+            (Some(_), _) => Value::from(((float * factor).round_ties_even() / factor) as i128),
             _ => ((float * factor).round_ties_even() / factor).into(),
         },
         "ceil" => ((float * factor).ceil() / factor).into(),
@@ -98,7 +100,12 @@ fn human_readable(_scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Va
     let unit = args.text("unit")?;
     args.finish()?;
     let size = number(&value, "human_readable()")
-        .map_err(|_| Error::type_error("human_readable() failed on bad input"))?;
+        .map_err(|_| {
+            Error::type_error(format!(
+                "human_readable() failed on bad input: '>=' not supported between instances of '{}' and 'int'",
+                value.type_name()
+            ))
+        })?;
     let base = if is_bits { "bits" } else { "Bytes" };
     let letter =
         unit.as_deref().and_then(|unit| unit.chars().next()).map(|c| c.to_ascii_uppercase());
@@ -150,12 +157,12 @@ fn human_to_bytes(_scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Va
     }
     let (_, power) = UNITS.iter().find(|(suffix, _)| *suffix == first).ok_or_else(|| {
         Error::value_error(format!(
-            "human_to_bytes() failed to convert {text} (unit = {unit}). The suffix must be one of Y, Z, E, P, T, G, M, K, B"
+            "human_to_bytes() can't interpret the input: human_to_bytes() failed to convert {text} (unit = {unit}). The suffix must be one of Y, Z, E, P, T, G, M, K, B"
         ))
     })?;
     if !known(rest) {
         return Err(Error::value_error(format!(
-            "human_to_bytes() failed to convert {text}. Value is not a valid string (expect {} in {})",
+            "human_to_bytes() can't interpret the input: human_to_bytes() failed to convert {text}. Value is not a valid string (expect {} in {})",
             if is_bits { "Xb" } else { "XB" },
             if is_bits { "bits" } else { "bytes" },
         )));

@@ -74,7 +74,9 @@ fn reverse(scope: &Scope<'_>, value: Value, args: Args) -> Result<Value, Error> 
         let reversed = text.chars().rev().collect::<String>();
         return Ok(Value::from(reversed).marked(value.marks().to_scalar()));
     }
-    let mut items = scope.iterate(&value)?;
+    let mut items = scope.iterate(&value).map_err(|error| {
+        if error.is_undefined() { error } else { error.prefixed("argument must be iterable: ") }
+    })?;
     items.reverse();
     Ok(Value::list(items))
 }

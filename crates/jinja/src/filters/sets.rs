@@ -117,7 +117,10 @@ fn product(scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Value, Err
 }
 
 fn combinations(scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Value, Error> {
-    let size = args.int("r")?.unwrap_or(0).max(0) as usize;
+    let size = args
+        .int("r")?
+        .ok_or_else(|| Error::type_error("combinations() missing required argument 'r' (pos 2)"))?;
+    let size = usize::try_from(size).map_err(|_| Error::value_error("r must be non-negative"))?;
     args.finish()?;
     let items = scope.iterate(&value)?;
     let mut rows = Vec::new();

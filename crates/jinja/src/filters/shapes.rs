@@ -94,7 +94,7 @@ pub(crate) fn subelements_of(
                 continue;
             }
             return Err(Error::value_error(format!(
-                "could not find '{}' key in iterated item '{}'",
+                "could not find '{}' key in iterated item {}",
                 steps.iter().map(ToString::to_string).collect::<Vec<_>>().join("."),
                 item.repr()
             )));

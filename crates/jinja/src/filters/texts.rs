@@ -68,7 +68,7 @@ fn title(text: &str) -> String {
     out
 }
 
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     for letter in text.chars() {
         match letter {
@@ -103,7 +103,55 @@ fn strip_tags(text: &str) -> String {
         }
     }
     out.push_str(rest);
-    out.split_whitespace().collect::<Vec<_>>().join(" ")
+    unescape(&out.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+/// Entities as the letters that they stand for.
+fn unescape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('&') {
+        out.push_str(&rest[..at]);
+        let entity = &rest[at + 1..];
+        let end = entity.find(';').filter(|end| *end <= 10);
+        match end.and_then(|end| Some((letter_of(&entity[..end])?, end))) {
+            Some((letter, end)) => {
+                out.push(letter);
+                rest = &entity[end + 1..];
+            }
+            None => {
+                out.push('&');
+                rest = entity;
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+fn letter_of(entity: &str) -> Option<char> {
+    let code = match entity.strip_prefix('#') {
+        Some(number) => match number.strip_prefix(['x', 'X']) {
+            Some(hex) => u32::from_str_radix(hex, 16).ok()?,
+            None => number.parse().ok()?,
+        },
+        None => {
+            const NAMED: [(&str, char); 10] = [
+                ("amp", '&'),
+                ("lt", '<'),
+                ("gt", '>'),
+                ("quot", '"'),
+                ("apos", '\''),
+                ("nbsp", '\u{a0}'),
+                ("copy", '©'),
+                ("hellip", '…'),
+                ("mdash", '—'),
+                ("ndash", '–'),
+            ];
+            return NAMED.iter().find(|(name, _)| *name == entity).map(|(_, letter)| *letter);
+        }
+    };
+    char::from_u32(code)
 }
 
 fn trim(_scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Value, Error> {
@@ -176,12 +224,12 @@ fn truncate(_scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Value, E
     let leeway = args.int("leeway")?.unwrap_or(5).max(0) as usize;
     args.finish()?;
     let text = text_of(&value);
-    if char_count(&text) <= length + leeway {
-        return Ok(text.into());
-    }
     let room = length.checked_sub(char_count(&end)).ok_or_else(|| {
         Error::value_error(format!("expected length >= {}, got {length}", char_count(&end)))
     })?;
+    if char_count(&text) <= length + leeway {
+        return Ok(text.into());
+    }
     let cut: String = text.chars().take(room).collect();
     let kept = if kill_words { &cut } else { cut.rsplit_once(' ').map_or(&*cut, |(kept, _)| kept) };
     Ok(format!("{kept}{end}").into())
@@ -337,6 +385,13 @@ fn xml_attributes(scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Val
     args.finish()?;
     let entries =
         scope.entries(&value)?.ok_or_else(|| Error::type_error("xmlattr takes a dictionary"))?;
+    let forbidden = |letter: char| letter.is_whitespace() || "/>=".contains(letter);
+    if let Some((key, _)) = entries.iter().find(|(key, _)| key.to_string().contains(forbidden)) {
+        return Err(Error::value_error(format!(
+            "Invalid character in attribute name: {}",
+            key.repr()
+        )));
+    }
     let pairs: Vec<String> = entries
         .into_iter()
         .filter(|(_, value)| !value.is_none() && !value.is_undefined())

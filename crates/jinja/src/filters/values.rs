@@ -69,7 +69,13 @@ fn ternary(scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Value, Err
 
 fn bool(scope: &Scope<'_>, value: Value, args: Args) -> Result<Value, Error> {
     args.finish()?;
-    if let Some(known) = truth_of(&value) {
+    let known = value.as_str().map(|text| text.trim().to_lowercase());
+    let known = match known.as_deref() {
+        // One letter is a boolean for arguments of modules alone.
+        Some("y" | "t" | "n" | "f") => None,
+        _ => truth_of(&value),
+    };
+    if let Some(known) = known {
         return Ok(known.into());
     }
     scope.note(format!(

@@ -85,6 +85,26 @@ impl Object for DateTime {
         self.iso(' ')
     }
 
+    fn repr(&self) -> String {
+        let at = self.0;
+        let mut parts = vec![
+            i64::from(at.year()),
+            i64::from(at.month()),
+            i64::from(at.day()),
+            i64::from(at.hour()),
+            i64::from(at.minute()),
+        ];
+        let micros = i64::from(at.subsec_nanosecond() / 1000);
+        if at.second() != 0 || micros != 0 {
+            parts.push(i64::from(at.second()));
+        }
+        if micros != 0 {
+            parts.push(micros);
+        }
+        let parts: Vec<String> = parts.iter().map(ToString::to_string).collect();
+        format!("datetime.datetime({})", parts.join(", "))
+    }
+
     fn is_true(&self) -> bool {
         true
     }
@@ -160,6 +180,10 @@ impl Object for TimeDelta {
 
     fn is_true(&self) -> bool {
         !self.0.is_zero()
+    }
+
+    fn is_storable(&self) -> bool {
+        false
     }
 
     fn to_data(&self) -> Option<Value> {

@@ -17,6 +17,15 @@ use crate::value::{Map, Value};
 
 pub(super) fn register(environment: &mut Environment) {
     environment.lookup("file", file);
+    // The controller decrypts what it reads, so that an encrypted file is read as any other.
+    environment.lookup("unvault", |scope, terms, args| {
+        args.finish()?;
+        let contents = terms_of(&terms).into_iter().map(|term| {
+            let (_, content) = read(scope, SearchKind::Files, &term.to_string())?;
+            Ok(Value::from(String::from_utf8_lossy(&content).as_ref()))
+        });
+        contents.collect::<Result<_, Error>>().map(Value::list)
+    });
     environment.lookup("template", template);
     environment.lookup("fileglob", file_glob);
     environment.lookup("first_found", first_found);

@@ -18,10 +18,12 @@ pub(super) fn register(environment: &mut Environment) {
         args.finish()?;
         Ok(Value::list(terms_of(&terms)))
     });
-    environment.lookup("flattened", |scope, terms, args| {
-        args.finish()?;
-        scope.call_filter("flatten", Value::list(terms_of(&terms)), Args::default())
-    });
+    for name in ["flattened", "community.general.flattened"] {
+        environment.lookup(name, |scope, terms, args| {
+            args.finish()?;
+            scope.call_filter("flatten", Value::list(terms_of(&terms)), Args::default())
+        });
+    }
     environment.lookup("indexed_items", |_, terms, args| {
         args.finish()?;
         let items = flat(terms_of(&terms)).into_iter().enumerate();

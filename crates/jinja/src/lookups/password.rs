@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use super::{failed, option, terms_of};
 use crate::args::Args;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::eval::Scope;
-use crate::filters::Random;
+use crate::filters::{Random, Scheme};
 use crate::value::{Marks, Value};
 
 const OPTIONS: [&str; 6] = ["length", "chars", "encrypt", "ident", "seed", "salt"];
@@ -27,8 +27,11 @@ pub(super) fn password(scope: &Scope<'_>, terms: Value, mut args: Args) -> Resul
     option(&mut args, "wantlist");
     args.finish()?;
     let passwords = terms_of(&terms).into_iter().map(|term| {
-        let mut request =
-            Request { length: 20, chars: "ascii_letters,digits,.,:-_".into(), seed: None };
+        let mut request = Request {
+            length: 20,
+            chars: "ascii_letters,digits,.,:-_".into(),
+            ..Request::default()
+        };
         for (name, text) in &given {
             request.set(name, text)?;
         }
@@ -38,10 +41,46 @@ pub(super) fn password(scope: &Scope<'_>, terms: Value, mut args: Args) -> Resul
     passwords.collect::<Result<_, Error>>().map(Value::list)
 }
 
+#[derive(Default)]
 struct Request {
     length: usize,
     chars: String,
     seed: Option<String>,
+    encrypt: Option<Scheme>,
+    ident: Option<String>,
+    salt: Option<String>,
+}
+
+/// A line of a password file: `PASSWORD salt=SALT ident=IDENT`.
+#[derive(Clone, PartialEq, Eq)]
+struct Stored {
+    password: String,
+    salt: Option<String>,
+    ident: Option<String>,
+}
+
+impl Stored {
+    fn parse(line: &str) -> Self {
+        let (rest, ident) = match line.split_once(" ident=") {
+            Some((rest, ident)) => (rest, Some(ident.to_owned())),
+            None => (line, None),
+        };
+        let (password, salt) = match rest.split_once(" salt=") {
+            Some((password, salt)) => (password, Some(salt.to_owned())),
+            None => (rest, None),
+        };
+        Self { password: password.to_owned(), salt, ident }
+    }
+
+    fn line(&self) -> String {
+        let mut line = self.password.clone();
+        for (name, value) in [("salt", &self.salt), ("ident", &self.ident)] {
+            if let Some(value) = value {
+                line.push_str(&format!(" {name}={value}"));
+            }
+        }
+        line + "\n"
+    }
 }
 
 impl Request {
@@ -56,12 +95,9 @@ impl Request {
             "chars" => text.clone_into(&mut self.chars),
             "seed" => self.seed = Some(text.to_owned()),
             "encrypt" if text.is_empty() || text == "None" => {}
-            "encrypt" | "salt" | "ident" => {
-                return Err(Error::new(
-                    ErrorKind::Lookup,
-                    format!("the option '{name}' of the lookup 'password' is not built in yet"),
-                ));
-            }
+            "encrypt" => self.encrypt = Some(Scheme::parse(text)?),
+            "salt" => self.salt = Some(text.to_owned()),
+            "ident" => self.ident = Some(text.to_owned()),
             _ => {
                 return Err(failed(format!(
                     "Unrecognized parameter(s) given to password lookup: {name}"
@@ -111,22 +147,38 @@ impl Request {
 
     fn password(&self, scope: &Scope<'_>, path: &str) -> Result<String, Error> {
         let path = Self::file(scope, path);
-        if path.as_os_str() != "/dev/null"
-            && let Ok(content) = scope.controller().read(&path)
-        {
-            let text = String::from_utf8_lossy(&content);
-            let line = text.trim_end_matches('\n');
-            let stored = line.split_once(" salt=").map_or(line, |(stored, _)| stored);
-            return Ok(stored.to_owned());
+        let keeps = path.as_os_str() != "/dev/null";
+        let found = keeps.then(|| scope.controller().read(&path).ok()).flatten();
+        let found = found
+            .map(|content| Stored::parse(String::from_utf8_lossy(&content).trim_end_matches('\n')));
+        let mut stored = match &found {
+            Some(found) => found.clone(),
+            None => Stored { password: self.generate()?, salt: None, ident: None },
+        };
+        if let Some(scheme) = self.encrypt {
+            if stored.salt.is_none() {
+                stored.salt = Some(match &self.salt {
+                    Some(salt) => salt.clone(),
+                    None => scheme.random_salt(None)?,
+                });
+            }
+            stored.ident = stored.ident.or_else(|| self.ident.clone().or(scheme.ident()));
         }
-        let password = self.generate()?;
-        if path.as_os_str() != "/dev/null" {
-            let content = format!("{password}\n");
+        if keeps && found.as_ref() != Some(&stored) {
+            let content = stored.line();
             scope.controller().write_private(&path, content.as_bytes()).map_err(|error| {
                 failed(format!("cannot write the password file '{}': {error}", path.display()))
             })?;
         }
-        Ok(password)
+        match self.encrypt {
+            Some(scheme) => scheme.hash(
+                stored.password.as_bytes(),
+                stored.salt.as_deref().unwrap_or_default(),
+                None,
+                stored.ident.as_deref(),
+            ),
+            None => Ok(stored.password),
+        }
     }
 
     fn file(scope: &Scope<'_>, path: &str) -> PathBuf {

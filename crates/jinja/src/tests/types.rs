@@ -46,7 +46,7 @@ pub(super) fn register(environment: &mut Environment) {
 }
 
 fn kinds(environment: &mut Environment) {
-    let checks: [(&str, Check); 18] = [
+    let checks: [(&str, Check); 17] = [
         ("none", Value::is_none),
         ("boolean", |value| value.kind() == Kind::Bool),
         ("true", |value| value.as_bool() == Some(true)),
@@ -71,14 +71,20 @@ fn kinds(environment: &mut Environment) {
             text.chars().any(char::is_uppercase) && !text.chars().any(char::is_lowercase)
         }),
         ("escaped", |_| false),
-        ("odd", |value| value.as_int().is_some_and(|int| int % 2 != 0)),
-        ("even", |value| value.as_int().is_some_and(|int| int % 2 == 0)),
         ("nan", |value| value.as_f64().is_some_and(f64::is_nan)),
+        ("isnan", |value| value.as_f64().is_some_and(f64::is_nan)),
     ];
     for (name, check) in checks {
         environment.test(name, LAZY, move |_, value, args| {
             args.finish()?;
             Ok(check(&value).into())
+        });
+    }
+    for (name, wanted) in [("odd", 1.0), ("even", 0.0)] {
+        environment.test(name, PLAIN, move |scope, value, args| {
+            args.finish()?;
+            let rest = scope.remainder(&value, &Value::from(2))?;
+            Ok((rest.as_f64() == Some(wanted)).into())
         });
     }
     environment.test("divisibleby", PLAIN, |_, value, mut args| {

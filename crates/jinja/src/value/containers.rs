@@ -26,7 +26,19 @@ struct ListInner(RwLock<Vec<Value>>);
 #[derive(Default)]
 struct DictInner(RwLock<Map>);
 
-pub(crate) struct TupleInner(Vec<Value>);
+pub(crate) struct TupleInner(Vec<Value>, &'static [&'static str]);
+
+impl TupleInner {
+    /// A tuple whose elements have names.
+    pub(crate) fn named(items: Vec<Value>, fields: &'static [&'static str]) -> Self {
+        Self(items, fields)
+    }
+
+    /// The names of the elements, if they have any.
+    pub(crate) fn fields(&self) -> &'static [&'static str] {
+        self.1
+    }
+}
 
 impl List {
     /// The elements, locked for reading.
@@ -136,7 +148,7 @@ impl From<Map> for Dict {
 
 impl From<Vec<Value>> for TupleInner {
     fn from(items: Vec<Value>) -> Self {
-        Self(items)
+        Self(items, &[])
     }
 }
 

@@ -64,6 +64,16 @@ pub trait Object: Any + Send + Sync {
         format!("<{}>", self.type_name())
     }
 
+    /// Python's `repr()`.
+    fn repr(&self) -> String {
+        self.text()
+    }
+
+    /// Whether a variable can hold it: dicts of a kind, and what has a form as data.
+    fn is_storable(&self) -> bool {
+        self.keys().is_some() || self.to_data().is_some()
+    }
+
     /// What it is as data (JSON, module arguments, results); `None` if it has no such form.
     fn to_data(&self) -> Option<Value> {
         None

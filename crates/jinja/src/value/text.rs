@@ -64,8 +64,8 @@ fn write_repr(out: &mut dyn Write, value: &Value, depth: usize) -> fmt::Result {
             }
             out.write_char('}')
         }
-        Repr::Omit => out.write_str("<< Omit >>"),
-        Repr::Object(object) => out.write_str(&object.text()),
+        Repr::Omit => out.write_str("<<Omit>>"),
+        Repr::Object(object) => out.write_str(&object.repr()),
     }
 }
 
