@@ -3,6 +3,7 @@
 
 mod ci;
 mod conformance;
+mod figures;
 mod fleet;
 
 use clap::{Parser, Subcommand};
@@ -20,6 +21,8 @@ enum Chore {
     Ci,
     /// Run ansible-core's integration suite against the built binary; needs root, debootstrap and systemd-container
     Conformance(conformance::ConformanceArgs),
+    /// Measure what tasks cost on each link, and what the programs weigh; for a release build set MUSTER_BIN_DIR
+    Figures,
     /// Boot Debian hosts to play with
     Fleet {
         #[command(subcommand)]
@@ -41,6 +44,7 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().chore {
         Chore::Ci => ci::run(),
         Chore::Conformance(args) => conformance::run(&args),
+        Chore::Figures => figures::run(),
         Chore::Fleet { what: FleetChore::Up { count } } => fleet::up(count),
     }
 }
