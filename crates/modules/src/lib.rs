@@ -35,6 +35,7 @@ mod lineinfile;
 mod package;
 mod package_facts;
 mod ping;
+mod pip;
 mod raw;
 mod replace;
 mod script;

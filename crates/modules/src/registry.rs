@@ -52,6 +52,7 @@ modules! {
     "package" in "ansible.builtin" => crate::package::Package,
     "package_facts" in "ansible.builtin" => crate::package_facts::PackageFacts,
     "ping" in "ansible.builtin" => crate::ping::Ping,
+    "pip" in "ansible.builtin" => crate::pip::Pip,
     "raw" in "ansible.builtin" => crate::raw::Raw,
     "replace" in "ansible.builtin" => crate::replace::Replace,
     "script" in "ansible.builtin" => crate::script::Script,
