@@ -8,13 +8,16 @@ mod assert;
 mod copy;
 mod debug;
 mod fail;
+mod fetch;
 mod group_by;
 mod include;
 mod include_vars;
+mod pause;
 mod script;
 mod set_fact;
 mod template;
 mod unarchive;
+mod wait_for_connection;
 
 use std::sync::Arc;
 
@@ -24,6 +27,7 @@ use model::{Args, HostName, Outcome};
 
 use crate::loops::LoopItem;
 use crate::scope::TaskFiles;
+use crate::talk::Talk;
 use crate::walk::Planned;
 use crate::world::World;
 
@@ -55,6 +59,8 @@ pub(crate) enum Prepared {
     Done(Outcome, Vec<Effect>),
     /// These steps carry it out.
     Steps(Vec<Draft>, Join),
+    /// This asks the host, and asks on as it answers.
+    Talk(Talk),
 }
 
 /// What a task wants changed in the play; the director does it.
@@ -87,14 +93,17 @@ const ACTIONS: &[(&str, Action)] = &[
     ("copy", copy::run),
     ("debug", debug::run),
     ("fail", fail::run),
+    ("fetch", fetch::run),
     ("group_by", group_by::run),
     ("include_role", include::role),
     ("include_tasks", include::tasks),
     ("include_vars", include_vars::run),
+    ("pause", pause::run),
     ("script", script::run),
     ("set_fact", set_fact::run),
     ("template", template::run),
     ("unarchive", unarchive::run),
+    ("wait_for_connection", wait_for_connection::run),
 ];
 
 /// The names of all tasks that the controller carries out itself.
@@ -105,6 +114,11 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// Whether the controller carries out a task of that name, or a part of it.
 pub(crate) fn is_action(name: &str) -> bool {
     names().any(|action| action == name)
+}
+
+/// Whether a task runs once for all hosts without saying so.
+pub(crate) fn runs_once(name: &str) -> bool {
+    name == "pause"
 }
 
 /// Whether the free text of a task is one argument, and not a template that gives all of them.

@@ -17,6 +17,7 @@ mod scope;
 mod state;
 mod synthetic;
 mod tags;
+mod talk;
 mod task;
 mod walk;
 mod world;

@@ -106,6 +106,11 @@ impl TaskFiles {
         add(playbook);
         Self { paths }
     }
+
+    /// A path that is relative to the playbook's directory.
+    pub(crate) fn beside_playbook(&self, path: &Path) -> PathBuf {
+        self.paths.last().map_or_else(|| path.to_owned(), |playbook| playbook.join(path))
+    }
 }
 
 impl Controller for TaskFiles {

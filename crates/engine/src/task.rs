@@ -24,8 +24,11 @@ use crate::events::{Announcement, diagnostic_of};
 use crate::link::Target;
 use crate::loops::{self, LoopItem};
 use crate::scope::{PlayScope, TaskFiles};
+use crate::talk::Talk;
 use crate::walk::Planned;
 use crate::world::World;
+
+pub(crate) use exchange::step;
 
 /// What all hosts of a task share.
 pub(crate) struct TaskCx {
@@ -90,6 +93,8 @@ enum What {
         drafts: Vec<Draft>,
         join: actions::Join,
     },
+    /// Steps for a host, each after the answer to the one before.
+    Talk { target: Box<Target>, attributes: Box<Attributes>, talk: Talk },
 }
 
 impl Work {

@@ -137,6 +137,9 @@ impl Module for Cron {
             if self.backup {
                 content::keep_backup(host, &path, result)?;
             }
+            if change.after.trim().is_empty() && matches!(self.state, State::Absent) {
+                return Ok(host.remove(&path)?);
+            }
             let is_new = host.stat(&path, true)?.is_none();
             let mode = is_new.then_some(0o644);
             return Ok(host.write(WriteFile {
@@ -158,6 +161,11 @@ impl Module for Cron {
 
 impl Cron {
     fn validate(&self) -> Result<(), Failure> {
+        if self.file().is_some_and(|file| files::tidy(&file) == Path::new("/etc/crontab")) {
+            return Err(Failure::new(
+                "Will not manage /etc/crontab via cron_file, see documentation.",
+            ));
+        }
         let has_fields = [&self.minute, &self.hour, &self.day, &self.month, &self.weekday]
             .iter()
             .any(|field| *field != "*");

@@ -63,6 +63,11 @@ impl Module for KnownHosts {
     type Change = NewFile;
 
     fn check(&self, host: &dyn Probe, result: &mut Args) -> Result<Check<NewFile>, Failure> {
+        if self.name.contains(',') {
+            return Err(Failure::new(
+                "Comma separated list of names is not supported. Please pass a single name to lookup in the known_hosts file.",
+            ));
+        }
         let name = self.name.to_lowercase();
         let wanted = self.wanted(&name)?;
         let path = end_of_links(host, &self.path)?;
@@ -147,6 +152,8 @@ impl KnownHosts {
                     is_there = true;
                     after.push_str(raw);
                 }
+                // There may be several authorities, and several revoked keys.
+                Some(line) if line.has_marker() && line.key != wanted.key => after.push_str(raw),
                 Some(_) => {}
             }
         }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use model::Args;
 use serde_json::Value;
-use system::{Command, FileKind, Output, Probe, System};
+use system::{Command, Output, Probe, System};
 
 use crate::arguments::{arguments, choices};
 use crate::contract::{Change, Check, Failure, Module};
@@ -94,7 +94,8 @@ impl Module for Pip {
         let call = self.call(&pip, &wanted, umask)?;
         result.insert("cmd".into(), words(&call));
         let calls = Calls { environment, pip: Some(call) };
-        let named = self.requirements.is_none() && matches!(self.state, State::Present | State::Absent);
+        let named =
+            self.requirements.is_none() && matches!(self.state, State::Present | State::Absent);
         Ok(if named { Check::Drift(calls) } else { Check::Act(calls) })
     }
 
@@ -159,9 +160,7 @@ impl Pip {
             return Ok(names.iter().map(|name| Requirement::parse(name)).collect());
         };
         match (names.as_slice(), &self.state) {
-            (_, State::Latest) => {
-                Err(Failure::new("version is incompatible with state=latest"))
-            }
+            (_, State::Latest) => Err(Failure::new("version is incompatible with state=latest")),
             ([name], _) if Requirement::parse(name).is_plain() => {
                 let first = version.trim_start().chars().next();
                 let is_bare = first.is_some_and(char::is_alphanumeric);
@@ -243,7 +242,9 @@ impl Pip {
                 return Ok(vec![text(executable)]);
             }
             let name = executable.display();
-            return Err(Failure::new(format!("Unable to find any of {name} to use.  pip needs to be installed.")));
+            return Err(Failure::new(format!(
+                "Unable to find any of {name} to use.  pip needs to be installed."
+            )));
         }
         for name in ["pip3", "pip"] {
             if let Some(path) = tool::find(host, name) {
@@ -288,7 +289,8 @@ impl Pip {
         host: &dyn Probe,
         pip: &[String],
     ) -> Result<BTreeMap<String, String>, Failure> {
-        let mut command = command_of(pip, ["list", "--format=freeze", "--disable-pip-version-check"]);
+        let mut command =
+            command_of(pip, ["list", "--format=freeze", "--disable-pip-version-check"]);
         command.directory = self.chdir.clone().filter(|_| self.virtualenv.is_none());
         let output = host.query(&command)?;
         if !output.is_success() {
@@ -337,10 +339,7 @@ impl Pip {
     }
 }
 
-fn command_of<S: Into<String>>(
-    words: &[String],
-    args: impl IntoIterator<Item = S>,
-) -> Command {
+fn command_of<S: Into<String>>(words: &[String], args: impl IntoIterator<Item = S>) -> Command {
     let (program, before) = words.split_first().expect("a program has a name");
     let args = before.iter().cloned().chain(args.into_iter().map(Into::into));
     Command::new(program.clone(), args)

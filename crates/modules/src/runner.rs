@@ -115,6 +115,8 @@ impl Attempt<'_> {
         match self.try_carry_out(module) {
             Ok(end) => end,
             Err(failure) => {
+                // What was to be said had it gone well.
+                self.result.shift_remove("msg");
                 self.result.extend(failure.result);
                 (Verdict::Failed { message: failure.message }, Vec::new())
             }

@@ -30,6 +30,18 @@ arguments! {
         pub arguments: Option<String> { aliases: ["args"] },
         /// The runlevel, where there are some.
         pub runlevel: String { default: "default" },
+        /// With systemd: read the unit files again first.
+        pub daemon_reload: bool { default: false, aliases: ["daemon-reload"] },
+        /// With systemd: replace the manager's own process first.
+        pub daemon_reexec: bool { default: false, aliases: ["daemon-reexec"] },
+        /// With systemd: overwrite links of other units.
+        pub force: bool { default: false },
+        /// With systemd: whether it cannot be started at all.
+        pub masked: Option<bool>,
+        /// With systemd: do not wait.
+        pub no_block: bool { default: false },
+        /// With systemd: whose manager.
+        pub scope: Scope { default: "system" },
         /// What manages services; found out when not said.
         pub manager: String { named: "use", default: "auto" },
     }
@@ -114,12 +126,12 @@ impl Service {
             name: Some(self.name.clone()),
             state: self.state,
             enabled: self.enabled,
-            force: false,
-            masked: None,
-            daemon_reload: false,
-            daemon_reexec: false,
-            scope: Scope::System,
-            no_block: false,
+            force: self.force,
+            masked: self.masked,
+            daemon_reload: self.daemon_reload,
+            daemon_reexec: self.daemon_reexec,
+            scope: self.scope,
+            no_block: self.no_block,
         }
     }
 

@@ -6,6 +6,9 @@ use model::{Outcome, Verdict};
 use super::{Attempt, Call, Draft, Effect, Prepared, copy, failure};
 
 pub(super) fn run(call: &Call<'_>) -> Attempt<Prepared> {
+    if call.planned.task.r#async.is_some() {
+        return Err(failure("This action (script) does not support async."));
+    }
     call.only(&["_raw_params", "cmd", "chdir", "creates", "removes", "executable", "decrypt"])?;
     let line = match (call.text("_raw_params"), call.text("cmd")) {
         (Some(_), Some(_)) => return Err(failure("only command or cmd can be given, not both")),

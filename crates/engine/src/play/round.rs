@@ -8,7 +8,7 @@ use tokio::task::JoinError;
 use yaml::Diagnostic;
 
 use super::{Batch, BatchEnd, Place, Stand};
-use crate::actions::Include;
+use crate::actions::{self, Include};
 use crate::attributes::{Keywords, count};
 use crate::cursor::Key;
 use crate::events::Announcement;
@@ -56,7 +56,7 @@ impl Batch<'_> {
                  for every host in the inventory list.",
             );
         }
-        let run_once = run_once && !is_free;
+        let run_once = (run_once || actions::runs_once(&planned.task.action.name)) && !is_free;
         let announcement = self.announcement(planned, &first);
         if !is_free {
             self.world.events.announce(&announcement);

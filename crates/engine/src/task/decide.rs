@@ -9,8 +9,8 @@ use model::{HostName, Outcome};
 
 use super::{Attempt, HostTask, What, Work};
 use crate::actions::{self, Call, Prepared};
-use crate::attributes::Keywords;
-use crate::link::Connection;
+use crate::attributes::{Attributes, Keywords};
+use crate::link::{Connection, Target};
 use crate::state::HostState;
 
 impl HostTask<'_> {
@@ -75,21 +75,34 @@ impl HostTask<'_> {
                 work.what = What::Done { judge: true };
             }
             Prepared::Steps(drafts, join) => {
-                let scope = work.delegated.as_ref().map(|name| self.scope_of(name, work));
-                let there = scope.as_ref().map(|scope| self.templar(scope));
-                let there =
-                    Keywords { planned: self.planned, templar: there.as_ref().unwrap_or(&templar) };
-                let host = work.delegated.as_ref().unwrap_or(self.host);
-                let options = &self.cx.world.options;
-                work.what = What::Steps {
-                    target: Box::new(there.target(host, options, default)?),
-                    attributes: Box::new(keywords.attributes(options, &there)?),
-                    drafts,
-                    join,
-                };
+                let (target, attributes) = self.way(work, &keywords, default)?;
+                work.what = What::Steps { target, attributes, drafts, join };
+            }
+            Prepared::Talk(talk) => {
+                let (target, attributes) = self.way(work, &keywords, default)?;
+                work.what = What::Talk { target, attributes, talk };
             }
         }
         Ok(())
+    }
+
+    /// Where the steps go, and how they run there.
+    fn way(
+        &self,
+        work: &Work,
+        keywords: &Keywords<'_>,
+        default: Connection,
+    ) -> Attempt<(Box<Target>, Box<Attributes>)> {
+        let scope = work.delegated.as_ref().map(|name| self.scope_of(name, work));
+        let there = scope.as_ref().map(|scope| self.templar(scope));
+        let there =
+            Keywords { planned: self.planned, templar: there.as_ref().unwrap_or(keywords.templar) };
+        let host = work.delegated.as_ref().unwrap_or(self.host);
+        let options = &self.cx.world.options;
+        Ok((
+            Box::new(there.target(host, options, default)?),
+            Box::new(keywords.attributes(options, &there)?),
+        ))
     }
 
     /// What the task sees on the host that it is delegated to: that host's connection variables, not its own host's.

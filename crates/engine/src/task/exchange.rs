@@ -10,6 +10,7 @@ use super::{HostTask, What, Work};
 use crate::actions::{Draft, Effect};
 use crate::attributes::Attributes;
 use crate::link::{Target, Unreachable};
+use crate::talk::Way;
 
 /// What of an item's steps has come back.
 struct Waiting {
@@ -22,6 +23,9 @@ impl HostTask<'_> {
     pub(super) async fn execute(&mut self, works: &mut [Work]) {
         let mut first = 0;
         while first < works.len() {
+            if let What::Talk { .. } = works[first].what {
+                self.talk(&mut works[first]).await;
+            }
             let What::Steps { target, .. } = &works[first].what else {
                 self.conclude(&mut works[first]);
                 first += 1;
@@ -31,12 +35,37 @@ impl HostTask<'_> {
             let same = |work: &Work| match &work.what {
                 What::Steps { target: other, .. } => *other == target,
                 What::Done { .. } => true,
+                What::Talk { .. } => false,
             };
             let count = works[first..].iter().take_while(|work| same(work)).count();
             let group = &mut works[first..first + count];
             self.exchange(&target, group).await;
             first += count;
         }
+    }
+
+    /// Goes back and forth with the host of an item.
+    async fn talk(&self, work: &mut Work) {
+        let done = What::Done { judge: true };
+        let What::Talk { target, attributes, talk } = std::mem::replace(&mut work.what, done)
+        else {
+            return;
+        };
+        let begun = Instant::now();
+        let way = Way {
+            links: &*self.cx.world.links,
+            target: &target,
+            attributes: &attributes,
+            no_log: work.tolerance.no_log,
+        };
+        match talk(&way).await {
+            Ok((outcome, effects)) => {
+                work.outcome = Some(outcome);
+                work.effects = effects;
+            }
+            Err(unreachable) => work.lose(&unreachable.message),
+        }
+        work.took = begun.elapsed();
     }
 
     /// One plan for consecutive items of one target; those without steps are concluded in their turn.
@@ -161,7 +190,8 @@ fn arrived(work: &mut Work, outcomes: Vec<Outcome>) {
     work.effects = effects;
 }
 
-fn step(id: StepId, draft: &Draft, attributes: &Attributes, no_log: bool) -> Step {
+/// A step of a plan.
+pub(crate) fn step(id: StepId, draft: &Draft, attributes: &Attributes, no_log: bool) -> Step {
     let Mode { check, diff } = attributes.mode;
     Step {
         id,

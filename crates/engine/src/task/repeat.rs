@@ -52,7 +52,7 @@ impl HostTask<'_> {
 
     /// One attempt, judged but not yet reported.
     async fn try_once(&mut self, work: &mut Work) {
-        if let What::Steps { .. } = &work.what {
+        if let What::Steps { .. } | What::Talk { .. } = &work.what {
             let item = work.item.take();
             self.execute(std::slice::from_mut(work)).await;
             work.item = item;

@@ -39,6 +39,11 @@ impl Line {
         Some(Self { marker, hosts, kind, key, comment: comment.map(str::to_owned) })
     }
 
+    /// Whether the key is for another purpose than being the host's own.
+    pub(super) fn has_marker(&self) -> bool {
+        self.marker.is_some()
+    }
+
     /// Whether the name of the host is stored as a hash.
     pub(super) fn is_hashed(&self) -> bool {
         self.hosts.starts_with("|1|")

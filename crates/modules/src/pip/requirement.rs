@@ -58,8 +58,8 @@ impl Requirement {
 fn admits(operator: &str, wanted: &str, version: &str) -> Option<bool> {
     if let Some(beginning) = wanted.strip_suffix(".*") {
         let (beginning, own) = (release(beginning)?, release(version)?);
-        let starts = (0..beginning.len())
-            .all(|at| own.get(at).copied().unwrap_or(0) == beginning[at]);
+        let starts =
+            (0..beginning.len()).all(|at| own.get(at).copied().unwrap_or(0) == beginning[at]);
         return match operator {
             "==" => Some(starts),
             "!=" => Some(!starts),
@@ -81,8 +81,8 @@ fn admits(operator: &str, wanted: &str, version: &str) -> Option<bool> {
             let mut beginning = release(wanted)?;
             beginning.pop()?;
             let own = release(version)?;
-            let starts = (0..beginning.len())
-                .all(|at| own.get(at).copied().unwrap_or(0) == beginning[at]);
+            let starts =
+                (0..beginning.len()).all(|at| own.get(at).copied().unwrap_or(0) == beginning[at]);
             order.is_ge() && starts
         }
         _ => return None,
@@ -132,7 +132,8 @@ mod tests {
 
     #[test]
     fn what_is_no_name_is_left_to_pip() {
-        for text in ["./dir", "git+https://x.test/a", "a[extra]", "a; python_version<'3'", "a @ b"] {
+        for text in ["./dir", "git+https://x.test/a", "a[extra]", "a; python_version<'3'", "a @ b"]
+        {
             assert_eq!(Requirement::parse(text).name, None, "{text}");
         }
         assert_eq!(Requirement::parse("Foo_Bar>=1").name.as_deref(), Some("foo-bar"));
