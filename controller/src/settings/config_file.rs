@@ -10,14 +10,14 @@ use crate::error::CliError;
 use crate::job::place;
 
 /// A configuration file, read.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ConfigFile {
     pub(crate) path: PathBuf,
     entries: HashMap<(String, String), Entry>,
 }
 
 /// A value and its line.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) text: String,
     pub(crate) line: usize,
@@ -31,7 +31,8 @@ impl ConfigFile {
         base: &Path,
     ) -> Result<(Option<Self>, Option<String>), CliError> {
         let (found, warning) = Self::find_in_project(environment, base, Path::new(""))?;
-        if found.is_some() {
+        let is_named = environment.get("ANSIBLE_CONFIG").is_some_and(|name| !name.is_empty());
+        if found.is_some() || is_named {
             return Ok((found, warning));
         }
         let home = environment.get("HOME").map(|home| Path::new(home).join(".ansible.cfg"));
@@ -52,7 +53,8 @@ impl ConfigFile {
         if let Some(named) = environment.get("ANSIBLE_CONFIG").filter(|name| !name.is_empty()) {
             let path = place(root, base, Path::new(named));
             let path = if path.is_dir() { path.join("ansible.cfg") } else { path };
-            return Ok((Some(Self::read(&path)?), None));
+            // As in Ansible, a name behind which there is nothing is a wish for no file at all.
+            return Ok((path.exists().then(|| Self::read(&path)).transpose()?, None));
         }
         let here = base.join("ansible.cfg");
         if !here.is_file() {
@@ -72,7 +74,8 @@ impl ConfigFile {
         Ok((Some(Self::read(&here)?), None))
     }
 
-    fn read(path: &Path) -> Result<Self, CliError> {
+    /// Reads a file that was named.
+    pub(crate) fn read(path: &Path) -> Result<Self, CliError> {
         let text = fs::read_to_string(path).map_err(|error| {
             CliError::options(format!("cannot read {}: {error}", path.display()))
         })?;
@@ -118,7 +121,12 @@ impl ConfigFile {
             let key = (section.clone(), key.trim().to_lowercase());
             let entry = Entry { text: value.trim().to_owned(), line: number + 1 };
             last = Some(key.clone());
-            entries.insert(key, entry);
+            if let Some(first) = entries.insert(key.clone(), entry) {
+                return refuse(&format!(
+                    "`{}` is set twice in [{}], first in line {}",
+                    key.1, key.0, first.line
+                ));
+            }
         }
         Ok(Self { path: path.to_owned(), entries })
     }
@@ -127,9 +135,9 @@ impl ConfigFile {
         self.entries.get(&(section.to_owned(), key.to_owned()))
     }
 
-    /// The directory that relative paths in it are relative to.
-    pub(crate) fn directory(&self) -> &Path {
-        self.path.parent().unwrap_or(Path::new(""))
+    /// Sections, keys and lines of all entries.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&str, &str, usize)> {
+        self.entries.iter().map(|((section, key), entry)| (&**section, &**key, entry.line))
     }
 }
 
