@@ -4,6 +4,7 @@ mod adhoc;
 mod agents;
 mod commands;
 mod completion;
+mod config;
 mod facts;
 mod options;
 mod ping;

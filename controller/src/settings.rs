@@ -2,18 +2,20 @@
 //! from, so that a bad one can be named.
 
 mod config_file;
+mod configuration;
+pub(crate) mod definition;
 mod inventory;
-mod lookup;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use engine::Gathering;
 use language::InventoryOptions;
 
 use crate::error::CliError;
 pub(crate) use config_file::ConfigFile;
-use lookup::{Lookup, Name};
+pub(crate) use configuration::{Configuration, Origin, Setting};
 
 /// Variables of the environment, by name.
 pub(crate) type Environment = BTreeMap<String, String>;
@@ -25,9 +27,11 @@ pub(crate) fn environment() -> Environment {
         .collect()
 }
 
-/// Everything that environment and configuration decide.
-#[derive(Debug, Clone, PartialEq)]
+/// Everything that environment and configuration decide. What has no field here is asked of `configuration`.
+#[derive(Debug, Clone)]
 pub(crate) struct Settings {
+    /// All settings, by name.
+    pub(crate) configuration: Arc<Configuration>,
     /// The configuration file that was read.
     pub(crate) config: Option<PathBuf>,
     /// Inventory sources when no `-i` is given.
@@ -48,29 +52,21 @@ pub(crate) struct Settings {
     pub(crate) ssh_common_args: Option<String>,
     pub(crate) ssh_extra_args: Option<String>,
     pub(crate) ask_pass: bool,
+    pub(crate) password_file: Option<PathBuf>,
     pub(crate) r#become: bool,
     pub(crate) become_user: Option<String>,
     pub(crate) become_method: Option<String>,
     pub(crate) become_ask_pass: bool,
+    pub(crate) become_password_file: Option<PathBuf>,
     pub(crate) diff: bool,
     pub(crate) force_handlers: bool,
+    pub(crate) tags: Vec<String>,
+    pub(crate) skip_tags: Vec<String>,
     pub(crate) display_skipped: bool,
     pub(crate) display_ok: bool,
     pub(crate) verbosity: u8,
     /// For the person, e.g. about a configuration that was not read.
     pub(crate) warnings: Vec<String>,
-}
-
-fn defaults(key: &'static str, environment: &'static [&'static str]) -> Name {
-    Name { section: "defaults", key, environment }
-}
-
-fn escalation(key: &'static str, environment: &'static [&'static str]) -> Name {
-    Name { section: "privilege_escalation", key, environment }
-}
-
-fn ssh(key: &'static str, environment: &'static [&'static str]) -> Name {
-    Name { section: "ssh_connection", key, environment }
 }
 
 /// The inventory of the machine, when nothing names another.
@@ -79,13 +75,12 @@ const SYSTEM_INVENTORY: &str = "/etc/ansible/hosts";
 impl Settings {
     /// Reads environment and configuration as a run in the directory `base` sees them.
     pub(crate) fn resolve(environment: &Environment, base: &Path) -> Result<Self, CliError> {
-        let (config, warning) = ConfigFile::find(environment, base)?;
-        let mut settings =
-            Self::from(&Lookup::new(environment, config.as_ref(), base, Path::new("")))?;
+        let (file, warning) = ConfigFile::find(environment, base)?;
+        let set = Configuration::new(environment, file, base, Path::new(""));
+        let mut settings = Self::from(set)?;
         if settings.inventory.is_empty() && Path::new(SYSTEM_INVENTORY).exists() {
             settings.inventory.push(SYSTEM_INVENTORY.to_owned());
         }
-        settings.config = config.map(|config| config.path);
         settings.warnings.extend(warning);
         Ok(settings)
     }
@@ -97,79 +92,62 @@ impl Settings {
         base: &Path,
         root: &Path,
     ) -> Result<Self, CliError> {
-        let (config, warning) = ConfigFile::find_in_project(environment, base, root)?;
-        let mut settings = Self::from(&Lookup::new(environment, config.as_ref(), base, root))?;
-        settings.config = config.map(|config| config.path);
+        let (file, warning) = ConfigFile::find_in_project(environment, base, root)?;
+        let mut settings = Self::from(Configuration::new(environment, file, base, root))?;
         settings.warnings.extend(warning);
         Ok(settings)
     }
 
-    fn from(find: &Lookup<'_>) -> Result<Self, CliError> {
-        let gathering = find.choice(
-            defaults("gathering", &["MUSTER_GATHERING", "ANSIBLE_GATHERING"]),
-            &[
-                ("implicit", Gathering::Implicit),
-                ("explicit", Gathering::Explicit),
-                ("smart", Gathering::Smart),
-            ],
-        )?;
+    fn from(set: Configuration) -> Result<Self, CliError> {
+        let warnings = set.check()?;
+        // Where Ansible has a default of its own, Muster's may be another: these count only when somebody set them.
+        let given = |name| -> Result<Option<String>, CliError> {
+            if set.is_set(name) { set.text(name) } else { Ok(None) }
+        };
+        let ssh = |name| set.plugin_text(("connection", "ssh"), name);
+        let display = |name| set.plugin_flag(("callback", "default"), name);
         Ok(Self {
-            config: None,
-            inventory: find
-                .sources(defaults("inventory", &["MUSTER_INVENTORY", "ANSIBLE_INVENTORY"]))
-                .unwrap_or_default(),
-            inventory_options: inventory::options(find)?,
-            roles_path: find.paths(
-                defaults("roles_path", &["MUSTER_ROLES_PATH", "ANSIBLE_ROLES_PATH"]),
-                "~/.ansible/roles:/usr/share/ansible/roles:/etc/ansible/roles",
-            ),
-            collections_path: find.paths(
-                defaults("collections_path", &["ANSIBLE_COLLECTIONS_PATH"]),
-                "~/.ansible/collections:/usr/share/ansible/collections",
-            ),
-            module_path: find.paths(
-                defaults("library", &["ANSIBLE_LIBRARY"]),
-                "~/.ansible/plugins/modules:/usr/share/ansible/plugins/modules",
-            ),
-            forks: find.number(defaults("forks", &["MUSTER_FORKS", "ANSIBLE_FORKS"]))?,
-            gathering: gathering.unwrap_or_default(),
-            connection: find.text(defaults("transport", &["ANSIBLE_TRANSPORT"])),
-            remote_user: find
-                .text(defaults("remote_user", &["MUSTER_REMOTE_USER", "ANSIBLE_REMOTE_USER"])),
-            private_key: find.path(defaults(
-                "private_key_file",
-                &["MUSTER_PRIVATE_KEY_FILE", "ANSIBLE_PRIVATE_KEY_FILE"],
-            )),
-            timeout: find.number(defaults("timeout", &["MUSTER_TIMEOUT", "ANSIBLE_TIMEOUT"]))?,
-            host_key_checking: find.flag(
-                defaults(
-                    "host_key_checking",
-                    &["MUSTER_HOST_KEY_CHECKING", "ANSIBLE_HOST_KEY_CHECKING"],
-                ),
-                true,
-            )?,
-            ssh_common_args: find.text(ssh("ssh_common_args", &["ANSIBLE_SSH_COMMON_ARGS"])),
-            ssh_extra_args: find.text(ssh("ssh_extra_args", &["ANSIBLE_SSH_EXTRA_ARGS"])),
-            ask_pass: find.flag(defaults("ask_pass", &["ANSIBLE_ASK_PASS"]), false)?,
-            r#become: find.flag(escalation("become", &["ANSIBLE_BECOME"]), false)?,
-            become_user: find.text(escalation("become_user", &["ANSIBLE_BECOME_USER"])),
-            become_method: find.text(escalation("become_method", &["ANSIBLE_BECOME_METHOD"])),
-            become_ask_pass: find
-                .flag(escalation("become_ask_pass", &["ANSIBLE_BECOME_ASK_PASS"]), false)?,
-            diff: find.flag(
-                Name { section: "diff", key: "always", environment: &["ANSIBLE_DIFF_ALWAYS"] },
-                false,
-            )?,
-            force_handlers: find
-                .flag(defaults("force_handlers", &["ANSIBLE_FORCE_HANDLERS"]), false)?,
-            display_skipped: find.flag(
-                defaults("display_skipped_hosts", &["ANSIBLE_DISPLAY_SKIPPED_HOSTS"]),
-                true,
-            )?,
-            display_ok: find
-                .flag(defaults("display_ok_hosts", &["ANSIBLE_DISPLAY_OK_HOSTS"]), true)?,
-            verbosity: find.number(defaults("verbosity", &["ANSIBLE_VERBOSITY"]))?.unwrap_or(0),
-            warnings: Vec::new(),
+            config: set.file.as_ref().map(|file| file.path.clone()),
+            inventory: set.sources("DEFAULT_HOST_LIST")?,
+            inventory_options: inventory::options(&set)?,
+            roles_path: set.paths("DEFAULT_ROLES_PATH")?,
+            collections_path: set.paths("COLLECTIONS_PATHS")?,
+            module_path: set.paths("DEFAULT_MODULE_PATH")?,
+            forks: match set.is_set("DEFAULT_FORKS") {
+                true => set.number("DEFAULT_FORKS")?,
+                false => None,
+            },
+            gathering: match set.text("DEFAULT_GATHERING")?.as_deref() {
+                Some("explicit") => Gathering::Explicit,
+                Some("smart") => Gathering::Smart,
+                _ => Gathering::Implicit,
+            },
+            connection: given("DEFAULT_TRANSPORT")?,
+            remote_user: set.text("DEFAULT_REMOTE_USER")?,
+            private_key: set.path("DEFAULT_PRIVATE_KEY_FILE")?,
+            timeout: match set.is_set("DEFAULT_TIMEOUT") {
+                true => set.number("DEFAULT_TIMEOUT")?,
+                false => None,
+            },
+            host_key_checking: set.flag("HOST_KEY_CHECKING")?,
+            ssh_common_args: ssh("ssh_common_args")?,
+            ssh_extra_args: ssh("ssh_extra_args")?,
+            ask_pass: set.flag("DEFAULT_ASK_PASS")?,
+            password_file: set.path("CONNECTION_PASSWORD_FILE")?,
+            r#become: set.flag("DEFAULT_BECOME")?,
+            become_user: given("DEFAULT_BECOME_USER")?,
+            become_method: given("DEFAULT_BECOME_METHOD")?,
+            become_ask_pass: set.flag("DEFAULT_BECOME_ASK_PASS")?,
+            become_password_file: set.path("BECOME_PASSWORD_FILE")?,
+            diff: set.flag("DIFF_ALWAYS")?,
+            force_handlers: set.flag("DEFAULT_FORCE_HANDLERS")?,
+            tags: set.list("TAGS_RUN")?,
+            skip_tags: set.list("TAGS_SKIP")?,
+            display_skipped: display("display_skipped_hosts")?,
+            display_ok: display("display_ok_hosts")?,
+            verbosity: set.number("DEFAULT_VERBOSITY")?.unwrap_or(0),
+            warnings,
+            configuration: Arc::new(set),
         })
     }
 }
@@ -243,10 +221,13 @@ mod tests {
             resolve(config, pairs).unwrap_err().render(yaml::Style::Plain)
         };
         let text = error("", &[("ANSIBLE_FORKS", "many")]);
-        assert_eq!(text, "ANSIBLE_FORKS is `many`, which is not a whole number");
+        let expected = "Config 'DEFAULT_FORKS' from 'env: ANSIBLE_FORKS' has an invalid value: Invalid value \
+                        provided for 'integer': 'many'";
+        assert_eq!(text, expected);
         let text = error("[defaults]\n\ngathering = smrt\n", &[]);
-        assert!(text.contains("ansible.cfg:3: gathering is `smrt`"), "{text}");
-        assert!(text.contains("one of implicit, explicit, smart"), "{text}");
+        assert!(text.contains("Invalid value 'smrt' for config 'DEFAULT_GATHERING'"), "{text}");
+        assert!(text.contains("Valid values are: explicit, implicit, smart"), "{text}");
+        assert!(text.ends_with("ansible.cfg'] (line 3)"), "{text}");
         let text = error("[defaults]\nbecome\n", &[]);
         assert!(text.contains("ansible.cfg:2: expected `key = value`"), "{text}");
         let text = error("forks = 1\n", &[]);

@@ -12,7 +12,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use super::{Cli, GlobalArgs};
-use super::{agents, completion, facts, ping, playbook, run, runs, serve, token};
+use super::{agents, completion, config, facts, ping, playbook, run, runs, serve, token};
 use crate::error::CliError;
 use crate::settings::Environment;
 
@@ -64,6 +64,8 @@ commands! {
     Facts(facts::FactsArgs) => facts::facts;
     /// Show what was done, and how it went
     Runs(runs::RunsArgs) => runs::runs;
+    /// Show what can be set, what is set, and where
+    Config(config::ConfigArgs) => config::config, as "ansible-config";
     /// Keep agents connected and carry out runs: the controller as a service
     Serve(serve::ServeArgs) => serve::serve;
     /// Print a script that completes commands and flags in your shell

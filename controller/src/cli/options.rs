@@ -158,8 +158,17 @@ impl Passwords {
         settings: &Settings,
     ) -> Result<Self, CliError> {
         let mut passwords = Self::default();
-        if connection.ask_pass || settings.ask_pass {
+        let file = connection.connection_password_file.as_ref().or(settings.password_file.as_ref());
+        if connection.ask_pass || (settings.ask_pass && file.is_none()) {
             passwords.connection = Some(ask("SSH password")?);
+        } else if let Some(path) = file {
+            passwords.connection = Some(read_password(path)?);
+        }
+        let file =
+            escalation.become_password_file.as_ref().or(settings.become_password_file.as_ref());
+        if let Some(path) = file.filter(|_| !escalation.ask_become_pass) {
+            passwords.r#become = Some(read_password(path)?);
+            return Ok(passwords);
         }
         if escalation.ask_become_pass || settings.become_ask_pass {
             let default = passwords.connection.clone();
@@ -172,6 +181,37 @@ impl Passwords {
                 Some(if typed.reveal().is_empty() { default.unwrap_or(typed) } else { typed });
         }
         Ok(passwords)
+    }
+}
+
+/// The password in a file, or what the program of that name prints; `-` is standard input.
+fn read_password(path: &Path) -> Result<Secret<String>, CliError> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let failed = |error: &dyn std::fmt::Display| {
+        CliError::failed(format!("cannot read the password file {}: {error}", path.display()))
+    };
+    if path == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin().read_line(&mut text).map_err(|error| failed(&error))?;
+        return Ok(Secret::new(text.trim().to_owned()));
+    }
+    let metadata = std::fs::metadata(path).map_err(|error| failed(&error))?;
+    let text = if metadata.permissions().mode() & 0o111 == 0 {
+        std::fs::read_to_string(path).map_err(|error| failed(&error))?
+    } else {
+        let program = std::path::absolute(path)?;
+        let output =
+            std::process::Command::new(program).output().map_err(|error| failed(&error))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            return Err(failed(&format!("the program ended with {}: {said}", output.status)));
+        }
+        String::from_utf8(output.stdout).map_err(|error| failed(&error))?
+    };
+    match text.trim() {
+        "" => Err(failed(&"there is no password in it")),
+        text => Ok(Secret::new(text.to_owned())),
     }
 }
 

@@ -100,8 +100,10 @@ impl PlaybookArgs {
     /// Reads what the arguments name.
     pub(crate) fn load(&self, around: Surroundings<'_>) -> Result<Content, CliError> {
         let mut options = engine_options(self.flags(), &around)?;
-        options.tags = words(&self.tags);
-        options.skip_tags = words(&self.skip_tags);
+        let words =
+            |given: &[String], set: &[String]| words(if given.is_empty() { set } else { given });
+        options.tags = words(&self.tags, &around.settings.tags);
+        options.skip_tags = words(&self.skip_tags, &around.settings.skip_tags);
         options.start_at_task.clone_from(&self.start_at_task);
         options.force_handlers |= self.force_handlers;
         let wanted = Wanted {

@@ -31,8 +31,7 @@ impl ConfigFile {
         base: &Path,
     ) -> Result<(Option<Self>, Option<String>), CliError> {
         let (found, warning) = Self::find_in_project(environment, base, Path::new(""))?;
-        let is_named = environment.get("ANSIBLE_CONFIG").is_some_and(|name| !name.is_empty());
-        if found.is_some() || is_named {
+        if found.is_some() {
             return Ok((found, warning));
         }
         let home = environment.get("HOME").map(|home| Path::new(home).join(".ansible.cfg"));
@@ -53,8 +52,10 @@ impl ConfigFile {
         if let Some(named) = environment.get("ANSIBLE_CONFIG").filter(|name| !name.is_empty()) {
             let path = place(root, base, Path::new(named));
             let path = if path.is_dir() { path.join("ansible.cfg") } else { path };
-            // As in Ansible, a name behind which there is nothing is a wish for no file at all.
-            return Ok((path.exists().then(|| Self::read(&path)).transpose()?, None));
+            // As in Ansible, a name with nothing behind it is passed over.
+            if path.exists() {
+                return Ok((Some(Self::read(&path)?), None));
+            }
         }
         let here = base.join("ansible.cfg");
         if !here.is_file() {

@@ -135,12 +135,15 @@ impl Configuration {
                 let parts = inner.unwrap_or(text).split(", ").filter(|part| !part.is_empty());
                 json!(parts.map(|part| part.trim_matches('"')).collect::<Vec<_>>())
             }
-            Kind::List => json!(text.split(',').map(|part| unquoted(part.trim())).collect::<Vec<_>>()),
+            Kind::List => {
+                json!(text.split(',').map(|part| unquoted(part.trim())).collect::<Vec<_>>())
+            }
             Kind::Path => json!(self.place(text, origin).to_string_lossy()),
             Kind::PathSpec | Kind::PathList => {
                 let (comma, text) = (kind == Kind::PathList, text.trim_matches(['[', ']']));
                 let parts = text.split(if comma { ',' } else { ':' }).map(str::trim);
-                let paths = parts.filter(|part| !part.is_empty()).map(|part| self.place(part, origin));
+                let paths =
+                    parts.filter(|part| !part.is_empty()).map(|part| self.place(part, origin));
                 json!(paths.map(|path| path.to_string_lossy().into_owned()).collect::<Vec<_>>())
             }
             Kind::Dict => serde_json::from_str(text).ok().filter(Json::is_object)?,
@@ -149,9 +152,9 @@ impl Configuration {
 
     /// A path as it is meant where it is written: `~`, `$NAME`, `{{CWD}}`, and relative ones from the file's directory.
     fn place(&self, text: &str, origin: &Origin) -> PathBuf {
-        let here = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
         let text = self.with_variables(unquoted(text.trim()));
-        let text = text.replace("{{CWD}}", &here(&self.base).to_string_lossy());
+        let text = text.replace("{{CWD}}", &absolute(self.base.join(".")).to_string_lossy());
         let home = self.environment.get("HOME");
         let rest = text.strip_prefix('~').filter(|rest| rest.is_empty() || rest.starts_with('/'));
         if let (Some(rest), Some(home)) = (rest, home) {
@@ -161,7 +164,7 @@ impl Configuration {
             Origin::File { path, .. } => path.parent().unwrap_or(Path::new("")),
             _ => &self.base,
         };
-        place(&self.root, directory, Path::new(&text))
+        absolute(place(&self.root, directory, Path::new(&text)))
     }
 
     /// `$NAME` and `${NAME}` with their values; unknown names stay.
@@ -171,7 +174,8 @@ impl Configuration {
         while let Some(at) = rest.find('$') {
             out.push_str(&rest[..at]);
             let after = &rest[at + 1..];
-            let (name, length) = match after.strip_prefix('{').and_then(|text| text.split_once('}')) {
+            let (name, length) = match after.strip_prefix('{').and_then(|text| text.split_once('}'))
+            {
                 Some((name, _)) => (name, name.len() + 2),
                 None => {
                     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -228,9 +232,7 @@ impl Configuration {
     }
 
     pub(crate) fn list(&self, name: &str) -> Result<Vec<String>, CliError> {
-        let value = self.named(name)?.value;
-        let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
-        Ok(items.iter().filter_map(|item| item.as_str().map(ToOwned::to_owned)).collect())
+        Ok(texts(&self.named(name)?.value))
     }
 
     pub(crate) fn paths(&self, name: &str) -> Result<Vec<PathBuf>, CliError> {
@@ -255,6 +257,16 @@ impl Configuration {
     /// An option of a plugin that is on or off.
     pub(crate) fn plugin_flag(&self, plugin: (&str, &str), name: &str) -> Result<bool, CliError> {
         Ok(self.plugin_text(plugin, name)?.is_some_and(|text| text == "true"))
+    }
+
+    /// An option of a plugin that is a list.
+    pub(crate) fn plugin_list(
+        &self,
+        plugin: (&str, &str),
+        name: &str,
+    ) -> Result<Vec<String>, CliError> {
+        let known = definition::definition(Some(plugin), name).expect("the name is in the table");
+        Ok(texts(&self.get(known)?.value))
     }
 
     /// Inventory sources; a list of hosts (`a,b,`) in the environment stays one.
@@ -295,16 +307,47 @@ impl Configuration {
         let is_section = |name: &str| {
             all.iter().any(|known| known.ini.iter().any(|(section, _)| *section == name))
         };
-        let is_known = |section: &str, key: &str| {
-            all.iter().any(|known| known.ini.contains(&(section, key)))
-        };
+        let is_known =
+            |section: &str, key: &str| all.iter().any(|known| known.ini.contains(&(section, key)));
         let Some(file) = &self.file else { return Vec::new() };
-        let entries = file.entries().filter(|(section, key, _)| is_section(section) && !is_known(section, key));
+        let entries = file
+            .entries()
+            .filter(|(section, key, _)| is_section(section) && !is_known(section, key));
         let mut found: Vec<_> = entries
             .map(|(section, key, line)| (section.to_owned(), key.to_owned(), line))
             .collect();
         found.sort_by_key(|(_, _, line)| *line);
         found
+    }
+
+    /// Sections of the file that are not Ansible's, with the line of their first entry.
+    pub(crate) fn unknown_sections(&self) -> Vec<(String, usize)> {
+        let all = definition::definitions();
+        let is_known = |name: &str| {
+            name.starts_with("galaxy_server.")
+                || all.iter().any(|known| known.ini.iter().any(|(section, _)| *section == name))
+        };
+        let mut found: Vec<(String, usize)> = Vec::new();
+        for (section, _, line) in self.file.iter().flat_map(ConfigFile::entries) {
+            match found.iter_mut().find(|(known, _)| known == section) {
+                Some((_, first)) => *first = line.min(*first),
+                None if !is_known(section) => found.push((section.to_owned(), line)),
+                None => {}
+            }
+        }
+        found
+    }
+
+    /// An option of one Galaxy server: `ANSIBLE_GALAXY_SERVER_NAME_OPTION`, or `[galaxy_server.NAME]`.
+    pub(crate) fn galaxy_option(&self, server: &str, name: &str) -> Option<(&str, Origin)> {
+        let variable =
+            format!("ANSIBLE_GALAXY_SERVER_{}_{}", server.to_uppercase(), name.to_uppercase());
+        if let Some(text) = self.environment.get(&variable) {
+            return Some((text, Origin::Environment(variable)));
+        }
+        let file = self.file.as_ref()?;
+        let entry = file.get(&format!("galaxy_server.{server}"), name)?;
+        Some((&entry.text, Origin::File { path: file.path.clone(), line: entry.line }))
     }
 
     /// `ANSIBLE_…` in the environment that no setting has; people have such variables of their own.
@@ -332,6 +375,12 @@ fn hint<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
         .filter(|(distance, _)| *distance <= 3)
         .min();
     near.map_or_else(String::new, |(_, near)| format!("; did you mean `{near}`?"))
+}
+
+/// The texts of a list.
+fn texts(value: &Json) -> Vec<String> {
+    let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
+    items.iter().filter_map(|item| item.as_str().map(ToOwned::to_owned)).collect()
 }
 
 /// Without the quotes around it.

@@ -125,12 +125,14 @@ pub(crate) fn definitions() -> &'static [Definition] {
         let mut plugin = None;
         let lines = TABLE.lines().filter(|line| !line.starts_with('#'));
         lines
-            .filter_map(|line| match line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
-                Some(name) => {
-                    plugin = name.split_once(' ');
-                    None
+            .filter_map(|line| {
+                match line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+                    Some(name) => {
+                        plugin = name.split_once(' ');
+                        None
+                    }
+                    None => Some(row(line, plugin).expect("a test reads every line of the table")),
                 }
-                None => Some(row(line, plugin).expect("a test reads every line of the table")),
             })
             .collect()
     })
@@ -142,10 +144,7 @@ pub(crate) fn general() -> impl Iterator<Item = &'static Definition> {
 }
 
 /// The setting of that name, general or of a plugin.
-pub(crate) fn definition(
-    plugin: Option<(&str, &str)>,
-    name: &str,
-) -> Option<&'static Definition> {
+pub(crate) fn definition(plugin: Option<(&str, &str)>, name: &str) -> Option<&'static Definition> {
     definitions().iter().find(|known| known.plugin == plugin && known.name == name)
 }
 
@@ -163,7 +162,8 @@ fn row(line: &'static str, plugin: Option<(&'static str, &'static str)>) -> Opti
     let words = |text: &'static str| -> Vec<&'static str> {
         text.split(' ').filter(|word| *word != "-").collect()
     };
-    let ini = words(ini).into_iter().map(|word| word.split_once('.')).collect::<Option<Vec<_>>>()?;
+    let ini =
+        words(ini).into_iter().map(|word| word.split_once('.')).collect::<Option<Vec<_>>>()?;
     Some(Definition {
         plugin,
         name,

@@ -2,85 +2,44 @@
 
 use language::{GroupNames, InventoryOptions, Mismatch, Precedence};
 
-use super::defaults;
-use super::lookup::{Lookup, Name};
+use super::Configuration;
 use crate::error::CliError;
 
-fn inventory(key: &'static str, environment: &'static [&'static str]) -> Name {
-    Name { section: "inventory", key, environment }
-}
-
 /// Everything that environment and configuration say of inventories.
-pub(super) fn options(find: &Lookup<'_>) -> Result<InventoryOptions, CliError> {
-    let default = InventoryOptions::default();
-    let group_names = find.choice(
-        defaults("force_valid_group_names", &["ANSIBLE_TRANSFORM_INVALID_GROUP_CHARS"]),
-        &[
-            ("never", GroupNames::Never),
-            ("ignore", GroupNames::Ignore),
-            ("silently", GroupNames::Silently),
-            ("always", GroupNames::Always),
-        ],
-    )?;
-    let mismatch = find.choice(
-        inventory("host_pattern_mismatch", &["ANSIBLE_HOST_PATTERN_MISMATCH"]),
-        &[("warning", Mismatch::Warning), ("ignore", Mismatch::Ignore), ("error", Mismatch::Error)],
-    )?;
-    let use_extra_vars = Name {
-        section: "inventory_plugins",
-        key: "use_extra_vars",
-        environment: &["ANSIBLE_INVENTORY_USE_EXTRA_VARS"],
-    };
-    let show_program_errors = Name {
-        section: "inventory_plugin_script",
-        key: "always_show_stderr",
-        environment: &["ANSIBLE_INVENTORY_PLUGIN_SCRIPT_STDERR"],
-    };
+pub(super) fn options(set: &Configuration) -> Result<InventoryOptions, CliError> {
+    let text = |name| set.text(name).map(Option::unwrap_or_default);
+    let yaml = ("inventory", "yaml");
     Ok(InventoryOptions {
-        enabled: find
-            .words(inventory("enable_plugins", &["ANSIBLE_INVENTORY_ENABLED"]))
-            .unwrap_or(default.enabled),
-        ignored_endings: find
-            .words(inventory("ignore_extensions", &["ANSIBLE_INVENTORY_IGNORE"]))
-            .or_else(|| find.words(defaults("inventory_ignore_extensions", &[])))
-            .unwrap_or(default.ignored_endings),
-        ignored_patterns: find
-            .words(inventory("ignore_patterns", &["ANSIBLE_INVENTORY_IGNORE_REGEX"]))
-            .or_else(|| find.words(defaults("inventory_ignore_patterns", &[])))
-            .unwrap_or_default(),
-        yaml_endings: find
-            .words(defaults(
-                "yaml_valid_extensions",
-                &["ANSIBLE_YAML_FILENAME_EXT", "ANSIBLE_INVENTORY_PLUGIN_EXTS"],
-            ))
-            .unwrap_or(default.yaml_endings),
-        any_unparsed_is_failed: find.flag(
-            inventory("any_unparsed_is_failed", &["ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED"]),
-            false,
-        )?,
-        unparsed_is_failed: find
-            .flag(inventory("unparsed_is_failed", &["ANSIBLE_INVENTORY_UNPARSED_FAILED"]), false)?,
-        unparsed_warning: find.flag(
-            inventory("inventory_unparsed_warning", &["ANSIBLE_INVENTORY_UNPARSED_WARNING"]),
-            true,
-        )?,
-        group_names: group_names.unwrap_or_default(),
-        mismatch: mismatch.unwrap_or_default(),
-        show_program_errors: find.flag(show_program_errors, true)?,
-        use_extra_vars: find.flag(use_extra_vars, false)?,
-        precedence: precedence(find)?.unwrap_or(default.precedence),
-        extra_vars: default.extra_vars,
+        enabled: set.list("INVENTORY_ENABLED")?,
+        ignored_endings: set.list("INVENTORY_IGNORE_EXTS")?,
+        ignored_patterns: set.list("INVENTORY_IGNORE_PATTERNS")?,
+        yaml_endings: set.plugin_list(yaml, "yaml_extensions")?,
+        any_unparsed_is_failed: set.flag("INVENTORY_ANY_UNPARSED_IS_FAILED")?,
+        unparsed_is_failed: set.flag("INVENTORY_UNPARSED_IS_FAILED")?,
+        unparsed_warning: set.flag("INVENTORY_UNPARSED_WARNING")?,
+        group_names: match text("TRANSFORM_INVALID_GROUP_CHARS")?.as_str() {
+            "always" => GroupNames::Always,
+            "ignore" => GroupNames::Ignore,
+            "silently" => GroupNames::Silently,
+            _ => GroupNames::Never,
+        },
+        mismatch: match text("HOST_PATTERN_MISMATCH")?.as_str() {
+            "error" => Mismatch::Error,
+            "ignore" => Mismatch::Ignore,
+            _ => Mismatch::Warning,
+        },
+        show_program_errors: set.plugin_flag(("inventory", "script"), "always_show_stderr")?,
+        use_extra_vars: set.plugin_flag(("inventory", "constructed"), "use_extra_vars")?,
+        precedence: precedence(set)?,
+        ..InventoryOptions::default()
     })
 }
 
-fn precedence(find: &Lookup<'_>) -> Result<Option<Vec<Precedence>>, CliError> {
-    let Some(words) = find.words(defaults("precedence", &["ANSIBLE_PRECEDENCE"])) else {
-        return Ok(None);
-    };
+fn precedence(set: &Configuration) -> Result<Vec<Precedence>, CliError> {
     let known = |word: &String| {
         Precedence::named(word).ok_or_else(|| {
             CliError::options(format!("`{word}` is no step of the setting `precedence`"))
         })
     };
-    words.iter().map(known).collect::<Result<_, _>>().map(Some)
+    set.list("VARIABLE_PRECEDENCE")?.iter().map(known).collect()
 }
