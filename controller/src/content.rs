@@ -12,7 +12,7 @@ use yaml::{Diagnostic, SourceFile};
 
 use crate::error::CliError;
 use crate::programs::ThisMachine;
-use crate::settings::Settings;
+use crate::settings::{Configuration, Settings};
 
 /// Everything that a run is about, read and checked.
 pub(crate) struct Content {
@@ -20,6 +20,8 @@ pub(crate) struct Content {
     pub(crate) inventory: Inventory,
     pub(crate) loader: Arc<Loader>,
     pub(crate) options: Options,
+    /// All settings, for the lookup `config`.
+    pub(crate) configuration: Arc<Configuration>,
     /// For the person, before anything else is said.
     pub(crate) warnings: Vec<String>,
 }
@@ -62,7 +64,8 @@ pub(crate) fn load(wanted: Wanted, settings: &Settings) -> Result<Content, CliEr
     warnings.append(&mut inventory.warnings);
     warnings.extend(loader.take_warnings().iter().map(shown));
     let loader = Arc::new(loader);
-    Ok(Content { playbooks: loaded, inventory, loader, options, warnings })
+    let configuration = settings.configuration.clone();
+    Ok(Content { playbooks: loaded, inventory, loader, options, configuration, warnings })
 }
 
 /// Reads the sources of an inventory. What is wrong with them is no error of the content: the exit code is 1.

@@ -91,21 +91,16 @@ pub(crate) fn engine_run(
     blobs: Arc<BlobDirectory>,
     events: mpsc::UnboundedSender<EventKind>,
 ) -> Run {
-    let Content { playbooks, inventory, loader, options, warnings } = content;
+    let Content { playbooks, inventory, loader, options, configuration, warnings } = content;
     for message in warnings {
         // Nobody listening is no reason to stop.
         let _ = events.send(EventKind::Warned { message });
     }
-    Run {
-        playbooks,
-        inventory,
-        options,
-        links,
-        blobs,
-        loader,
-        environment: jinja::Environment::new(),
-        events,
-    }
+    let mut environment = jinja::Environment::new();
+    environment.allow_broken_conditionals =
+        configuration.flag("ALLOW_BROKEN_CONDITIONALS").unwrap_or_default();
+    environment.configuration = Some(configuration);
+    Run { playbooks, inventory, options, links, blobs, loader, environment, events }
 }
 
 /// Shows events until no more can come. A run without an end of its own was stopped by a person.

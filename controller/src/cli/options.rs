@@ -240,6 +240,7 @@ pub(crate) fn engine_options(
 ) -> Result<Options, CliError> {
     let Flags { run, inventory, .. } = flags;
     let settings = around.settings;
+    let set = &settings.configuration;
     if run.forks == Some(0) || settings.forks == Some(0) {
         return Err(CliError::options("the number of forks must be 1 or more"));
     }
@@ -254,6 +255,10 @@ pub(crate) fn engine_options(
         extra_vars,
         forks: run.forks.or(settings.forks),
         force_handlers: settings.force_handlers,
+        missing_handler_warns: !set.flag("ERROR_ON_MISSING_HANDLER")?,
+        any_errors_fatal: set.flag("ANY_ERRORS_FATAL")?,
+        strategy: set.text("DEFAULT_STRATEGY")?,
+        task_timeout: set.number("TASK_TIMEOUT")?.unwrap_or(0),
         verbosity: run.verbose.max(settings.verbosity),
         gather_facts: settings.gathering,
         defaults: defaults(flags, around),

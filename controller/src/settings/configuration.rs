@@ -369,6 +369,29 @@ impl Configuration {
     }
 }
 
+impl jinja::Configuration for Configuration {
+    fn has_plugin(&self, kind: &str, name: &str) -> bool {
+        definition::plugins().any(|known| known == (kind, name))
+    }
+
+    fn setting(
+        &self,
+        plugin: Option<(&str, &str)>,
+        name: &str,
+        variable: &dyn Fn(&str) -> Option<jinja::Value>,
+    ) -> Result<Option<(jinja::Value, String)>, String> {
+        let Some(known) = definition::definition(plugin, name) else { return Ok(None) };
+        // The last variable that is there wins, as in Ansible.
+        let from_variable =
+            known.variables.iter().rev().find_map(|name| Some((name, variable(name)?)));
+        if let Some((name, value)) = from_variable {
+            return Ok(Some((value, format!("var: {name}"))));
+        }
+        let setting = self.get(known).map_err(|error| error.render(yaml::Style::Plain))?;
+        Ok(Some((jinja::Value::from_json(setting.value), setting.origin.to_string())))
+    }
+}
+
 fn hint<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     let near = known
         .map(|known| (strsim::osa_distance(name, known), known))

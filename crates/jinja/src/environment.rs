@@ -7,6 +7,7 @@ use crate::args::Args;
 use crate::error::{Error, ErrorKind, nearest};
 use crate::eval::Scope;
 use crate::limits::Limits;
+use crate::lookups::Configuration;
 use crate::value::Value;
 use crate::{filters, globals, lookups, tests};
 
@@ -41,6 +42,8 @@ pub struct Environment {
     tests: HashMap<Arc<str>, Entry>,
     lookups: HashMap<Arc<str>, Entry>,
     globals: HashMap<Arc<str>, Value>,
+    /// The settings that the lookup `config` reads.
+    pub configuration: Option<Arc<dyn Configuration>>,
     /// The bounds of one evaluation.
     pub limits: Limits,
     /// Accept conditions whose result is not a boolean (`ALLOW_BROKEN_CONDITIONALS`).
@@ -61,6 +64,7 @@ impl Environment {
             tests: HashMap::new(),
             lookups: HashMap::new(),
             globals: HashMap::new(),
+            configuration: None,
             limits: Limits::default(),
             allow_broken_conditionals: false,
         };

@@ -31,6 +31,7 @@ pub use environment::{Environment, Function, Operation, Traits};
 pub use error::{Error, ErrorKind, Note};
 pub use eval::Scope;
 pub use limits::Limits;
+pub use lookups::Configuration;
 
 pub use templar::{Templar, TemplateOptions, Variables};
 pub use value::{Dict, Kind, List, Map, Marks, Object, Undefined, Value};

@@ -1,11 +1,13 @@
 //! Lookups: what `lookup()`, `query()` and `with_NAME` call. Each gets the list of its terms and returns a list.
 
+mod config;
 mod files;
 mod lists;
 mod password;
 mod tables;
 mod variables;
 
+pub use config::Configuration;
 pub(crate) use files::glob;
 
 use crate::args::Args;
@@ -19,11 +21,10 @@ pub(crate) fn register(environment: &mut Environment) {
     variables::register(environment);
     tables::register(environment);
     environment.lookup("password", password::password);
-    for name in ["url", "config"] {
-        environment.lookup(name, move |_, _, _| {
-            Err(Error::new(ErrorKind::Lookup, format!("the lookup '{name}' is not built in yet")))
-        });
-    }
+    environment.lookup("config", config::config);
+    environment.lookup("url", |_, _, _| {
+        Err(Error::new(ErrorKind::Lookup, "the lookup 'url' is not built in yet"))
+    });
 }
 
 /// The terms of a lookup: a list as it is, anything else as the only one.

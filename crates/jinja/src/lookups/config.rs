@@ -24,7 +24,7 @@ pub trait Configuration: Send + Sync {
 pub(super) fn config(scope: &Scope<'_>, terms: Value, mut args: Args) -> Result<Value, Error> {
     let on_missing = option(&mut args, "on_missing").unwrap_or_else(|| "error".to_owned());
     let (kind, name) = (option(&mut args, "plugin_type"), option(&mut args, "plugin_name"));
-    let show_origin = args.take_named("show_origin").is_some_and(|value| value.truth());
+    let show_origin = args.take_named("show_origin").is_some_and(|value| value.is_true());
     args.finish()?;
     if !matches!(on_missing.as_str(), "error" | "warn" | "skip") {
         return Err(failed(format!(
@@ -41,7 +41,7 @@ pub(super) fn config(scope: &Scope<'_>, terms: Value, mut args: Args) -> Result<
             ));
         }
     };
-    let Some(set) = scope.configuration() else {
+    let Some(set) = &scope.environment().configuration else {
         return Err(failed("there are no settings here"));
     };
     if let Some((kind, name)) = plugin
