@@ -63,6 +63,7 @@ pub(crate) struct Settings {
     pub(crate) tags: Vec<String>,
     pub(crate) skip_tags: Vec<String>,
     pub(crate) display_skipped: bool,
+    pub(crate) show_custom_stats: bool,
     pub(crate) display_ok: bool,
     pub(crate) verbosity: u8,
     /// For the person, e.g. about a configuration that was not read.
@@ -144,6 +145,7 @@ impl Settings {
             tags: set.list("TAGS_RUN")?,
             skip_tags: set.list("TAGS_SKIP")?,
             display_skipped: display("display_skipped_hosts")?,
+            show_custom_stats: display("show_custom_stats")?,
             display_ok: display("display_ok_hosts")?,
             verbosity: set.number("DEFAULT_VERBOSITY")?.unwrap_or(0),
             warnings,

@@ -1,5 +1,6 @@
 //! Whole-system tests: one binary, one module a subject. A test fails if a file in this folder is not listed here.
 
+mod bad_content;
 mod bad_input;
 mod enrolment;
 mod faults;

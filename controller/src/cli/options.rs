@@ -261,6 +261,8 @@ pub(crate) fn engine_options(
         task_timeout: set.number("TASK_TIMEOUT")?.unwrap_or(0),
         verbosity: run.verbose.max(settings.verbosity),
         gather_facts: settings.gathering,
+        config_file: settings.config.clone(),
+        inventory_sources: inventory.sources(around),
         defaults: defaults(flags, around),
         ..Options::default()
     })

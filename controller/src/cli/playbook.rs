@@ -119,6 +119,7 @@ impl PlaybookArgs {
     pub(crate) fn reporter(&self, settings: &Settings) -> Box<dyn Reporter> {
         let mut options = terminal::report_options(self.run.verbose.max(settings.verbosity), true);
         options.display_skipped = settings.display_skipped;
+        options.show_custom_stats = settings.show_custom_stats;
         options.display_ok = settings.display_ok;
         Box::new(Console::new(Box::new(io::stdout()), Box::new(io::stderr()), options))
     }

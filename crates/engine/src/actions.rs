@@ -3,6 +3,7 @@
 //! An action writes nothing but files of the controller that it was told to; what should change in the play is returned.
 
 mod add_host;
+mod argument_spec;
 mod assemble;
 mod assert;
 mod copy;
@@ -15,6 +16,7 @@ mod include_vars;
 mod pause;
 mod script;
 mod set_fact;
+mod set_stats;
 mod template;
 mod unarchive;
 mod wait_for_connection;
@@ -76,11 +78,14 @@ pub(crate) enum Effect {
     AddHost { name: HostName, groups: Vec<String>, vars: Vars },
     /// `group_by`.
     GroupBy { group: String, parents: Vec<String> },
+    /// `set_stats`.
+    Stats(Stats),
     /// `include_tasks` and `include_role`.
     Include(Box<Include>),
 }
 
 pub(crate) use include::{Include, Included};
+pub(crate) use set_stats::Stats;
 
 type Attempt<T> = Result<T, Error>;
 type Action = fn(&Call<'_>) -> Attempt<Prepared>;
@@ -101,9 +106,11 @@ const ACTIONS: &[(&str, Action)] = &[
     ("pause", pause::run),
     ("script", script::run),
     ("set_fact", set_fact::run),
+    ("set_stats", set_stats::run),
     ("template", template::run),
     ("unarchive", unarchive::run),
     ("wait_for_connection", wait_for_connection::run),
+    ("validate_argument_spec", argument_spec::run),
 ];
 
 /// The names of all tasks that the controller carries out itself.

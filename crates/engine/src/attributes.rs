@@ -121,19 +121,23 @@ impl<'a> Keywords<'a> {
         })
     }
 
+    /// What is no dictionary is left out, as are entries that are omitted.
     fn environment(&self) -> Result<BTreeMap<String, String>, Error> {
         let mut environment = BTreeMap::new();
+        // A play's environment may be made of the facts that its first task is about to gather.
+        let gathers = &*self.planned.task.action.written == "gather_facts";
         for raw in self.planned.gathered(|c| &c.environment) {
-            let value = self.templar.resolve(raw)?;
+            let value = match self.templar.resolve(raw) {
+                Err(error) if gathers && error.is_undefined() => continue,
+                value => value?,
+            };
             let parts = value.as_list().map_or_else(|| vec![value.clone()], jinja::List::snapshot);
-            for part in parts.iter().filter(|part| !part.is_none()) {
-                let Some(dict) = part.as_dict() else {
-                    return Err(wrong("environment", "a dictionary", part));
-                };
+            for part in parts {
+                let Some(dict) = part.as_dict() else { continue };
                 let entries = dict.read();
-                environment.extend(
-                    entries.iter().map(|(name, value)| (name.to_string(), value.to_string())),
-                );
+                let given = entries.iter().filter(|(_, value)| !value.is_omit());
+                environment
+                    .extend(given.map(|(name, value)| (name.to_string(), value.to_string())));
             }
         }
         Ok(environment)

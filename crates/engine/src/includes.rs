@@ -12,6 +12,9 @@ use crate::cursor::{BlockNode, Key};
 use crate::walk::{Builder, Context, Planned};
 use crate::world::World;
 
+/// More includes inside each other than any content has; tasks that include themselves end here.
+const MAX_INCLUDES: usize = 250;
+
 /// Reads an include and builds its nodes.
 pub(crate) fn load(
     world: &World,
@@ -21,6 +24,13 @@ pub(crate) fn load(
     include: &Include,
     key: &Key,
 ) -> Result<BlockNode<Planned>, Diagnostic> {
+    if including.includes >= MAX_INCLUDES {
+        let message = format!(
+            "{MAX_INCLUDES} includes inside each other: '{}' includes itself",
+            include.what.name()
+        );
+        return Err(Diagnostic::error(message).at(&including.task.span));
+    }
     let apply = include
         .apply
         .as_ref()
@@ -43,6 +53,8 @@ pub(crate) fn load(
                 defaults_from: files.defaults_from.clone(),
                 handlers_from: files.handlers_from.clone(),
                 public: files.public,
+                allow_duplicates: Some(files.allow_duplicates),
+                rolespec_validate: Some(files.rolespec_validate),
                 span: Some(span.clone()),
                 ..RoleRequest::default()
             };
@@ -74,6 +86,8 @@ fn apply(value: &Value) -> Result<Arc<Common>, Diagnostic> {
             "tags" => common.tags = list(),
             "when" => common.when = list(),
             "environment" => common.environment = list(),
+            "module_defaults" => common.module_defaults = list(),
+            "name" => common.name = one,
             "notify" => common.notify = list(),
             "vars" => common.vars = vars(value),
             "become" => common.r#become = one,

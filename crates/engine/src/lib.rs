@@ -15,6 +15,7 @@ mod loops;
 mod play;
 mod scope;
 mod state;
+mod stats;
 mod synthetic;
 mod tags;
 mod talk;

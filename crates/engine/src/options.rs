@@ -38,6 +38,10 @@ pub struct Options {
     pub verbosity: u8,
     /// Gather facts where a play does not say (`gathering = implicit`).
     pub gather_facts: Gathering,
+    /// The configuration file that was read: `ansible_config_file`.
+    pub config_file: Option<PathBuf>,
+    /// Where the inventory comes from: `ansible_inventory_sources`.
+    pub inventory_sources: Vec<String>,
     /// Defaults for connections and privileges, below what plays and variables say.
     pub defaults: Defaults,
 }

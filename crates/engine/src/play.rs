@@ -253,8 +253,7 @@ impl<'a> Batch<'a> {
 
     /// As shown to people: `role : name`, or the action when the task has no name.
     fn task_name(&self, planned: &Planned, host: &HostName) -> String {
-        let name =
-            self.own_name(planned, host).unwrap_or_else(|| planned.task.action.written.to_string());
+        let name = self.own_name(planned, host).unwrap_or_else(|| unnamed(planned));
         match &planned.role {
             Some(played) => format!("{} : {name}", played.role.name),
             None => name,
@@ -275,6 +274,16 @@ impl<'a> Batch<'a> {
         vars.insert("ansible_play_hosts".into(), left);
         vars.insert("ansible_play_batch".into(), batch.clone());
         vars.insert("play_hosts".into(), batch);
+    }
+}
+
+/// What stands for the name of a task without one: the action, for a role with the role's name as written.
+fn unnamed(planned: &Planned) -> String {
+    let action = &planned.task.action;
+    let role = action.args.get("name").or_else(|| action.args.get("role"));
+    match role.filter(|_| &*action.name == "include_role") {
+        Some(role) => format!("{} : {role}", action.written),
+        None => action.written.to_string(),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::events::Events;
 use crate::link::{BlobStore, Links};
 use crate::options::{Gathering, Options};
 use crate::play::{Batch, BatchEnd, Settings, Strategy, alive, play_flag};
-use crate::scope::{HostVars, PlayScope, TaskFiles};
+use crate::scope::{HostVars, PlayScope, TaskFiles, absolute};
 use crate::state::{HostState, Hosts, read};
 use crate::synthetic;
 use crate::walk::{Builder, Context};
@@ -61,6 +61,7 @@ impl Run {
             blobs,
             loader,
             events: Events::new(events),
+            stats: RwLock::default(),
         });
         let paths = playbooks.iter().map(|playbook| playbook.path.display().to_string()).collect();
         world.events.send(EventKind::RunStarted { playbooks: paths, check: world.options.check });
@@ -78,6 +79,9 @@ impl Run {
             (false, 0) => RunStatus::Succeeded,
             (false, _) => RunStatus::Failed,
         };
+        if let Some(stats) = read(&world.stats).to_json() {
+            world.events.send(EventKind::CustomStats { stats });
+        }
         world.events.send(EventKind::RunFinished { recap, status });
         status
     }
@@ -136,6 +140,7 @@ async fn play_batch(
     let settings = settings(world, play, &scope)?;
     let root = root_block(world, play, &mut builder, gather, batch, settings.force_handlers);
     scope.roles = builder.public.clone();
+    scope.name_roles(&builder);
     for host in batch {
         world.hosts.change(host, |state| state.notified.clear());
     }
@@ -203,6 +208,8 @@ fn play_scope(world: &Arc<World>, play: &Arc<Play>) -> Result<PlayScope, Diagnos
         directory: play.directory.clone(),
         hosts: Vec::new(),
         magic: magic("play", IndexMap::new()),
+        role_names: magic("roles", IndexMap::new()),
+        used_roles: 0,
         vars: Arc::new(Layer::new(Level::PlayVars, "play vars", play.common.vars.clone())),
         prompted: Arc::new(Layer::new(Level::VarsPrompt, "vars_prompt", IndexMap::new())),
         files: IndexMap::new(),
@@ -249,10 +256,9 @@ fn play_magic(
     let texts = |texts: &[String]| {
         Value::list(texts.iter().map(|text| Value::from(text.as_str())).collect())
     };
-    let roles = play.roles.iter().map(|role| Value::from(&*role.name)).collect();
     let mut vars: IndexMap<Arc<str>, Value> = IndexMap::new();
     let mut set = |name: &str, value: Value| vars.insert(name.into(), value);
-    set("playbook_dir", Value::from(&*play.directory.to_string_lossy()));
+    set("playbook_dir", path_value(&absolute(&play.directory)));
     set("groups", world.groups());
     set(
         "ansible_play_name",
@@ -264,11 +270,6 @@ fn play_magic(
     set("ansible_play_hosts", names(hosts));
     set("ansible_play_batch", names(batch));
     set("play_hosts", names(batch));
-    set("ansible_play_role_names", Value::list(roles));
-    set(
-        "role_names",
-        Value::list(play.roles.iter().map(|role| Value::from(&*role.name)).collect()),
-    );
     set("ansible_check_mode", Value::from(options.check));
     set("ansible_diff_mode", Value::from(options.diff));
     set("ansible_verbosity", Value::from(i64::from(options.verbosity)));
@@ -278,10 +279,17 @@ fn play_magic(
     set("ansible_run_tags", texts(if options.tags.is_empty() { &all } else { &options.tags }));
     set("ansible_skip_tags", texts(&options.skip_tags));
     set("ansible_version", version());
+    let config = options.config_file.as_deref();
+    set("ansible_config_file", config.map_or_else(Value::none, |path| path_value(&absolute(path))));
+    set("ansible_inventory_sources", texts(&options.inventory_sources));
     set("inventory_dir", inventory_directory(world));
     let bare = PlayScope { magic: magic("play", vars.clone()), ..scope.clone() };
     vars.insert("hostvars".into(), HostVars::value(world, bare));
     magic("play", vars)
+}
+
+fn path_value(path: &std::path::Path) -> Value {
+    Value::from(&*path.to_string_lossy())
 }
 
 fn inventory_directory(world: &World) -> Value {

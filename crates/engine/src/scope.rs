@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use jinja::{Controller, Error, Object, Templar, Value};
-use language::{Layer, Level, Scope};
+use language::{Layer, Scope};
 use model::HostName;
 
 use crate::state::HostState;
-use crate::walk::{Planned, PlayedRole};
-use crate::world::World;
+use crate::walk::{Builder, Planned, PlayedRole};
+use crate::world::{World, magic};
 
 /// The layers that all hosts of a play share.
 #[derive(Debug, Clone)]
@@ -21,6 +21,10 @@ pub(crate) struct PlayScope {
     pub(crate) hosts: Vec<HostName>,
     /// `groups`, `hostvars`, `ansible_play_hosts`...
     pub(crate) magic: Arc<Layer>,
+    /// `ansible_play_role_names` and its like.
+    pub(crate) role_names: Arc<Layer>,
+    /// How many uses of roles these names come from.
+    pub(crate) used_roles: usize,
     /// `vars`.
     pub(crate) vars: Arc<Layer>,
     /// `vars_prompt`.
@@ -36,25 +40,88 @@ impl PlayScope {
     pub(crate) fn of_task(&self, world: &World, planned: &Planned, state: &HostState) -> Scope {
         let role = planned.role.as_ref();
         let mut layers = Vec::with_capacity(24);
-        layers.push(task_magic(planned));
-        layers.extend([state.magic.clone(), self.magic.clone(), world.extra.clone()]);
+        layers.push(self.task_magic(planned));
+        layers.extend([
+            state.magic.clone(),
+            self.role_names.clone(),
+            self.magic.clone(),
+            world.extra.clone(),
+        ]);
         layers.extend(planned.params.iter().cloned());
         layers.extend([state.set.clone(), state.included.clone()]);
         layers.extend(planned.vars.iter().cloned());
-        layers.extend(role.map(|role| role.vars.clone()));
+        layers.extend(role.iter().flat_map(|role| role.seen_vars()).cloned());
         layers.extend(self.roles.iter().rev().map(|role| role.vars.clone()));
         self.below_roles(state, &mut layers);
-        layers.extend(role.map(|role| role.defaults.clone()));
+        layers.extend(role.iter().flat_map(|role| role.seen_defaults()).cloned());
         layers.extend(self.roles.iter().rev().map(|role| role.defaults.clone()));
         Scope::new(layers)
     }
 
     /// What the play itself sees on a host: for `vars_files`, and for `hosts` and the like with no host at all.
     pub(crate) fn of_play(&self, world: &World, state: &HostState) -> Scope {
-        let mut layers = vec![state.magic.clone(), self.magic.clone(), world.extra.clone()];
+        let mut layers = vec![
+            state.magic.clone(),
+            self.role_names.clone(),
+            self.magic.clone(),
+            world.extra.clone(),
+        ];
         layers.extend([state.set.clone(), state.included.clone()]);
         self.below_roles(state, &mut layers);
         Scope::new(layers)
+    }
+
+    /// `role_name`, `role_path`, `ansible_search_path` and their like.
+    fn task_magic(&self, planned: &Planned) -> Arc<Layer> {
+        let path = |path: &Path| Value::from(&*path.to_string_lossy());
+        let mut vars = IndexMap::new();
+        let search = TaskFiles::new(Some(planned), &self.directory);
+        let search = Value::list(search.paths.iter().map(|root| path(&absolute(root))).collect());
+        vars.insert("ansible_search_path".into(), search);
+        let Some(played) = &planned.role else {
+            return magic("task", vars);
+        };
+        let name = &played.role.name;
+        vars.insert("ansible_role_name".into(), Value::from(&**name));
+        vars.insert("role_path".into(), path(&absolute(&played.role.path)));
+        match name.rsplitn(3, '.').collect::<Vec<_>>()[..] {
+            [short, collection, namespace] if played.role.is_in_collection() => {
+                let collection = format!("{namespace}.{collection}");
+                vars.insert("role_name".into(), Value::from(short));
+                vars.insert("ansible_collection_name".into(), Value::from(&*collection));
+            }
+            _ => {
+                vars.insert("role_name".into(), Value::from(&**name));
+            }
+        }
+        let parents: Vec<&PlayedRole> = played
+            .lineage()
+            .take_while(|role| !role.is_dependency)
+            .filter_map(|role| role.parent.as_deref())
+            .collect();
+        if !parents.is_empty() {
+            let names = parents.iter().map(|parent| Value::from(&*parent.role.name)).collect();
+            let paths = parents.iter().map(|parent| path(&absolute(&parent.role.path))).collect();
+            vars.insert("ansible_parent_role_names".into(), Value::list(names));
+            vars.insert("ansible_parent_role_paths".into(), Value::list(paths));
+        }
+        magic("task", vars)
+    }
+
+    /// The names of the play's roles, as variables.
+    pub(crate) fn name_roles(&mut self, builder: &Builder) {
+        let names = |names: &mut dyn Iterator<Item = &Arc<str>>| {
+            Value::list(names.map(|name| Value::from(&**name)).collect())
+        };
+        let all: IndexSet<&Arc<str>> = builder.used.iter().chain(&builder.dependent).collect();
+        let vars = [
+            ("ansible_play_role_names", names(&mut builder.used.iter())),
+            ("role_names", names(&mut builder.used.iter())),
+            ("ansible_dependent_role_names", names(&mut builder.dependent.iter())),
+            ("ansible_role_names", names(&mut all.into_iter())),
+        ];
+        self.used_roles = builder.used.len();
+        self.role_names = magic("roles", vars.map(|(name, list)| (name.into(), list)).into());
     }
 
     fn below_roles(&self, state: &HostState, layers: &mut Vec<Arc<Layer>>) {
@@ -64,20 +131,9 @@ impl PlayScope {
     }
 }
 
-/// `role_name`, `role_path` and their like.
-fn task_magic(planned: &Planned) -> Arc<Layer> {
-    let mut vars = IndexMap::new();
-    if let Some(played) = &planned.role {
-        let names = |names: &[Arc<str>]| {
-            Value::list(names.iter().map(|name| Value::from(&**name)).collect())
-        };
-        vars.insert("role_name".into(), Value::from(&*played.role.name));
-        vars.insert("role_path".into(), Value::from(&*played.role.path.to_string_lossy()));
-        vars.insert("ansible_role_name".into(), Value::from(&*played.role.name));
-        vars.insert("ansible_parent_role_names".into(), names(&played.parents));
-        vars.insert("ansible_parent_role_paths".into(), Value::list(Vec::new()));
-    }
-    Arc::new(Layer::new(Level::Magic, "task", vars))
+/// A path of the content as variables name it: from the root, if the working directory is known.
+pub(crate) fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// The controller's side of lookups in a task: where relative files are searched.
@@ -96,7 +152,7 @@ impl TaskFiles {
             }
         };
         if let Some(planned) = planned {
-            if let Some(played) = &planned.role {
+            for played in planned.role.iter().flat_map(|played| played.lineage()) {
                 add(&played.role.path);
             }
             if let Some(directory) = planned.task.file.parent() {

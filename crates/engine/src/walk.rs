@@ -4,6 +4,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use indexmap::IndexSet;
 use jinja::Value;
 use language::{Block, Common, Item, Layer, Level, Role, Task, Vars};
 
@@ -24,6 +25,8 @@ pub(crate) struct Planned {
     pub(crate) handler: Option<usize>,
     /// It is a handler, or a handler included it.
     pub(crate) in_handlers: bool,
+    /// How many includes led here.
+    pub(crate) includes: usize,
     /// Whether its tags are chosen, once that has been asked.
     pub(crate) chosen: OnceLock<bool>,
 }
@@ -61,24 +64,71 @@ pub(crate) struct PlayedRole {
     pub(crate) vars: Arc<Layer>,
     /// The roles that brought it in, nearest first.
     pub(crate) parents: Vec<Arc<str>>,
+    /// The role that brought it in.
+    pub(crate) parent: Option<Arc<Self>>,
+    /// It is a dependency of its parent, which did not include or import it.
+    pub(crate) is_dependency: bool,
+    /// Variables of its dependencies, which it sees below its own.
+    dependencies: Vec<(Arc<Layer>, Arc<Layer>)>,
 }
 
 impl PlayedRole {
-    fn new(role: &Arc<Role>, parent: Option<&Self>) -> Self {
-        let layer = |level, what: &str, vars: &Vars| {
-            Arc::new(Layer::new(level, format!("role {} {what}", role.name), vars.clone()))
-        };
+    fn new(role: &Arc<Role>, parent: Option<&Arc<Self>>, is_dependency: bool) -> Self {
         let parents = parent
             .map(|parent| {
                 std::iter::once(&parent.role.name).chain(&parent.parents).cloned().collect()
             })
             .unwrap_or_default();
+        let mut dependencies = Vec::new();
+        layers_of_dependencies(role, &mut dependencies);
+        let (defaults, vars) = layers_of(role);
         Self {
             role: role.clone(),
-            defaults: layer(Level::RoleDefaults, "defaults", &role.defaults),
-            vars: layer(Level::RoleVars, "vars", &role.vars),
+            defaults,
+            vars,
             parents,
+            parent: parent.cloned(),
+            is_dependency,
+            dependencies,
         }
+    }
+
+    /// The role and those that brought it in, nearest first.
+    pub(crate) fn lineage(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |played| played.parent.as_deref())
+    }
+
+    /// The variables that its tasks see of roles: its own, its dependencies', those of the roles that brought it in.
+    pub(crate) fn seen_vars(&self) -> impl Iterator<Item = &Arc<Layer>> {
+        let dependencies = self.dependencies.iter().rev().map(|(_, vars)| vars);
+        let others = self.lineage().skip(1).map(|played| &played.vars);
+        std::iter::once(&self.vars).chain(dependencies).chain(others)
+    }
+
+    /// The same for defaults.
+    pub(crate) fn seen_defaults(&self) -> impl Iterator<Item = &Arc<Layer>> {
+        let dependencies = self.dependencies.iter().rev().map(|(defaults, _)| defaults);
+        let others = self.lineage().skip(1).map(|played| &played.defaults);
+        std::iter::once(&self.defaults).chain(dependencies).chain(others)
+    }
+}
+
+/// Defaults and variables of a role.
+fn layers_of(role: &Role) -> (Arc<Layer>, Arc<Layer>) {
+    let layer = |level, what: &str, vars: &Vars| {
+        Arc::new(Layer::new(level, format!("role {} {what}", role.name), vars.clone()))
+    };
+    (
+        layer(Level::RoleDefaults, "defaults", &role.defaults),
+        layer(Level::RoleVars, "vars", &role.vars),
+    )
+}
+
+/// Those of its dependencies, deepest first: later ones win.
+fn layers_of_dependencies(role: &Role, layers: &mut Vec<(Arc<Layer>, Arc<Layer>)>) {
+    for dependency in &role.dependencies {
+        layers_of_dependencies(dependency, layers);
+        layers.push(layers_of(dependency));
     }
 }
 
@@ -90,6 +140,7 @@ pub(crate) struct Context {
     vars: Vec<Arc<Layer>>,
     params: Vec<Arc<Layer>>,
     in_handlers: bool,
+    includes: usize,
 }
 
 impl Context {
@@ -111,11 +162,15 @@ impl Context {
             vars: including.vars.clone(),
             params: including.params.clone(),
             in_handlers: including.in_handlers,
+            includes: including.includes + 1,
         };
         if let Some(apply) = apply {
             context = context.inside(&apply, Level::BlockVars, "apply");
         }
-        context.with_params("include", params)
+        // Its `vars` are parameters: above facts that were set, unlike those of an import.
+        let mut all = including.task.common.vars.clone();
+        all.extend(params);
+        context.with_params("include", all)
     }
 
     fn inside(&self, common: &Arc<Common>, level: Level, what: &str) -> Self {
@@ -141,8 +196,8 @@ impl Context {
         self
     }
 
-    fn of_role(&self, role: &Arc<Role>) -> Self {
-        let played = PlayedRole::new(role, self.role.as_deref());
+    fn of_role(&self, role: &Arc<Role>, is_dependency: bool) -> Self {
+        let played = PlayedRole::new(role, self.role.as_ref(), is_dependency);
         let mut inner = self.inside(&role.common, Level::BlockVars, "role");
         inner.role = Some(Arc::new(played));
         inner.with_params(&format!("role {}", role.name), role.params.clone())
@@ -164,6 +219,10 @@ pub(crate) struct Builder {
     pub(crate) handlers: Vec<Handler>,
     /// Roles whose variables the whole play sees.
     pub(crate) public: Vec<Arc<PlayedRole>>,
+    /// Names of roles that the play uses itself, in the order of their use.
+    pub(crate) used: Vec<Arc<str>>,
+    /// Names of roles that others depend on.
+    pub(crate) dependent: IndexSet<Arc<str>>,
     /// Roles of `roles:` and of dependencies that have been unfolded: they run once unless they allow duplicates.
     played: Vec<(Arc<str>, Vars)>,
     /// How many lists of handlers were added.
@@ -209,20 +268,32 @@ impl Builder {
         context: &Context,
         key: &Key,
     ) -> BlockNode<Planned> {
-        let inner = context.of_role(role);
-        let played = inner.role.clone().expect("of_role sets it");
-        if role.public {
-            self.public.push(played);
-        }
+        self.used.push(role.name.clone());
+        self.unfold(role, &context.of_role(role, false), key, role.public)
+    }
+
+    fn unfold(
+        &mut self,
+        role: &Arc<Role>,
+        inner: &Context,
+        key: &Key,
+        public: bool,
+    ) -> BlockNode<Planned> {
         let mut body = Vec::new();
         for (index, dependency) in role.dependencies.iter().enumerate() {
+            self.dependent.insert(dependency.name.clone());
             if self.should_play(dependency) {
-                body.push(Node::Block(Arc::new(self.role(dependency, &inner, &key.child(index)))));
+                let inner = inner.of_role(dependency, true);
+                let block = self.unfold(dependency, &inner, &key.child(index), public);
+                body.push(Node::Block(Arc::new(block)));
             }
         }
-        self.handlers(&role.handlers, &inner);
+        if public {
+            self.public.push(inner.role.clone().expect("a role's context has it"));
+        }
+        self.handlers(&role.handlers, inner);
         let key = key.child(role.dependencies.len());
-        body.extend(self.items(&role.tasks, &inner, &key));
+        body.extend(self.items(&role.tasks, inner, &key));
         BlockNode::plain(body)
     }
 
@@ -264,7 +335,7 @@ impl Builder {
                     let inner = context.inside(&block.common, Level::BlockVars, "block");
                     self.add_handlers(&block.body, &inner);
                 }
-                Item::Role(role) => self.handlers(&role.handlers, &context.of_role(role)),
+                Item::Role(role) => self.handlers(&role.handlers, &context.of_role(role, false)),
             }
         }
     }
@@ -283,6 +354,7 @@ impl Builder {
                     params: planned.params.clone(),
                     handler: planned.handler,
                     in_handlers: true,
+                    includes: planned.includes,
                     chosen: OnceLock::new(),
                 },
             }))
@@ -302,6 +374,7 @@ fn planned(task: &Arc<Task>, context: &Context, key: Key, handler: Option<usize>
             vars: own.vars,
             params: own.params,
             in_handlers: own.in_handlers || handler.is_some(),
+            includes: own.includes,
             handler,
             chosen: OnceLock::new(),
         },

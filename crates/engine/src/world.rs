@@ -11,6 +11,7 @@ use crate::events::Events;
 use crate::link::{BlobStore, Links};
 use crate::options::Options;
 use crate::state::{Fate, HostState, Hosts, read};
+use crate::stats::CustomStats;
 
 /// What a whole run shares.
 pub(crate) struct World {
@@ -23,6 +24,8 @@ pub(crate) struct World {
     pub(crate) blobs: Arc<dyn BlobStore>,
     pub(crate) loader: Arc<Loader>,
     pub(crate) events: Events,
+    /// `set_stats`.
+    pub(crate) stats: RwLock<CustomStats>,
 }
 
 impl World {

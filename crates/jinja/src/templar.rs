@@ -219,7 +219,8 @@ impl<'a> Templar<'a> {
         if !condition.marks().has(Marks::TRUSTED) {
             let error = Error::new(
                 ErrorKind::Condition,
-                "Conditional expressions must come from a trusted source, not from data.",
+                "Encountered untrusted template or expression. Templates and expressions must be defined by trusted \
+                 sources such as playbooks or roles, not untrusted sources such as module results.",
             );
             return Err(error.at(place));
         }

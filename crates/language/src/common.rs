@@ -48,7 +48,8 @@ impl Common {
 pub(crate) fn unknown_keyword(field: &Field<'_>) -> Diagnostic {
     let Field { name, key, on, .. } = field;
     let error =
-        Diagnostic::error(format!("`{name}` is not a keyword of {}", on.article())).at(&key.span);
+        Diagnostic::error(format!("'{name}' is not a valid attribute for a {}", on.class()))
+            .at(&key.span);
     let elsewhere = [On::Task, On::Block, On::Role, On::Play, On::Handler]
         .into_iter()
         .find(|other| *on != On::Include && other.admits(name));

@@ -53,6 +53,8 @@ pub struct RoleRequest {
     pub handlers_from: Option<String>,
     pub public: bool,
     pub allow_duplicates: Option<bool>,
+    /// `rolespec_validate: false` leaves its arguments unchecked.
+    pub rolespec_validate: Option<bool>,
     /// Keywords beside the name.
     pub common: Arc<crate::Common>,
     /// Parameters: the keys beside the name that are no keywords.

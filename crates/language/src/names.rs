@@ -30,6 +30,19 @@ impl On {
         }
     }
 
+    /// As Ansible calls it.
+    pub(crate) fn class(self) -> &'static str {
+        match self {
+            Self::Play => "Play",
+            Self::Role => "RoleInclude",
+            Self::Block => "Block",
+            Self::Task => "Task",
+            Self::Handler => "Handler",
+            Self::Include => "TaskInclude",
+            Self::Import => "PlaybookInclude",
+        }
+    }
+
     /// Whether it may have that keyword.
     pub(crate) fn admits(self, keyword: &str) -> bool {
         self.keywords().any(|known| known == keyword)

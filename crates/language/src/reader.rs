@@ -3,6 +3,7 @@
 //! Structure is checked here, completely and before anything runs; values that are templates are not.
 
 mod action;
+mod argument_specs;
 mod play;
 mod role;
 mod task;

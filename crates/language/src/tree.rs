@@ -115,6 +115,13 @@ pub struct Role {
     pub public: bool,
 }
 
+impl Role {
+    /// Whether a collection brings it.
+    pub fn is_in_collection(&self) -> bool {
+        self.path.components().any(|part| part.as_os_str() == "ansible_collections")
+    }
+}
+
 /// A block or a task.
 #[derive(Debug, Clone)]
 pub enum Item {

@@ -42,11 +42,11 @@ pub fn vars_from_node(node: &Node, what: &str) -> Result<Vars> {
 
 /// Whether a text may name a variable.
 pub fn is_variable_name(name: &str) -> bool {
-    const RESERVED: [&str; 35] = [
+    const RESERVED: [&str; 38] = [
         "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class",
         "continue", "def", "del", "elif", "else", "except", "finally", "for", "from", "global",
         "if", "import", "in", "is", "lambda", "nonlocal", "not", "or", "pass", "raise", "return",
-        "try", "while", "with", "yield",
+        "try", "while", "with", "yield", "true", "false", "none",
     ];
     name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
         && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_')

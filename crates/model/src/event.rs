@@ -134,6 +134,11 @@ pub enum EventKind {
     },
     /// More hosts failed than the play allows (`max_fail_percentage`): it stops.
     NoHostsLeft,
+    /// What `set_stats` collected in the run.
+    CustomStats {
+        /// By host; `_run` is what belongs to no host.
+        stats: Value,
+    },
     /// Something the person should know.
     Warned {
         /// The text.

@@ -17,6 +17,8 @@ pub struct Console {
     /// The last play whose banner was written.
     play: Option<String>,
     task: Option<Task>,
+    /// What `set_stats` collected, by host.
+    stats: Option<serde_json::Value>,
 }
 
 /// The task whose results are being written.
@@ -30,7 +32,13 @@ struct Task {
 impl Console {
     /// Results go to `out`, warnings and errors to `err`.
     pub fn new(out: Box<dyn Write + Send>, err: Box<dyn Write + Send>, options: Options) -> Self {
-        Self { screen: Screen::new(out, err, &options), options, play: None, task: None }
+        Self {
+            screen: Screen::new(out, err, &options),
+            options,
+            play: None,
+            task: None,
+            stats: None,
+        }
     }
 
     fn start_play(&mut self, name: &str) -> io::Result<()> {
@@ -243,7 +251,28 @@ impl Console {
             self.screen.line(&line, Tone::Plain)?;
         }
         self.screen.line("", Tone::Plain)?;
+        self.custom_stats()?;
         self.screen.flush()
+    }
+
+    /// What `set_stats` collected: a line a host, then one for the run.
+    fn custom_stats(&mut self) -> io::Result<()> {
+        let Some(serde_json::Value::Object(mut hosts)) =
+            self.stats.take().filter(|_| self.options.show_custom_stats)
+        else {
+            return Ok(());
+        };
+        self.screen.banner("CUSTOM STATS: ")?;
+        let run = hosts.shift_remove("_run");
+        hosts.sort_keys();
+        let lines = hosts.into_iter().chain(run.map(|stats| ("RUN".to_owned(), stats)));
+        for (host, stats) in lines {
+            // As Python indents by one, without the line breaks.
+            let pretty = crate::text::json(&stats, crate::text::Layout::Pretty);
+            let stats: String = pretty.lines().map(|line| line.replacen("    ", " ", 9)).collect();
+            self.screen.line(&format!("\t{}: {stats}", harmless(&host)), Tone::Plain)?;
+        }
+        self.screen.line("", Tone::Plain)
     }
 
     fn recap_line(&self, name: &HostName, counts: &HostRecap) -> String {
@@ -324,6 +353,7 @@ impl Reporter for Console {
             EventKind::MetaFinished { host, word, message, skipped, implicit } => {
                 self.meta_finished(host, word, message, *skipped, *implicit)?;
             }
+            EventKind::CustomStats { stats } => self.stats = Some(stats.clone()),
             EventKind::NoHostsLeft => self.screen.banner("NO MORE HOSTS LEFT")?,
             EventKind::Warned { message } => self.screen.warning(message)?,
             EventKind::Aborted { message } => self.screen.error(message)?,

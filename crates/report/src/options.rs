@@ -15,6 +15,8 @@ pub struct Options {
     pub display_skipped: bool,
     /// `display_ok_hosts`.
     pub display_ok: bool,
+    /// `show_custom_stats`: what `set_stats` collected, after the recap.
+    pub show_custom_stats: bool,
     /// Gives the text of a content file, for excerpts at failed tasks. A reporter itself opens no file.
     pub read_source: fn(&str) -> Option<String>,
 }
@@ -28,6 +30,7 @@ impl Default for Options {
             show_diff: true,
             display_skipped: true,
             display_ok: true,
+            show_custom_stats: false,
             read_source: |_| None,
         }
     }

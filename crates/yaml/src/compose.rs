@@ -294,7 +294,7 @@ fn unhashable(node: &Node) -> Diagnostic {
 }
 
 fn duplicate(again: &Node, first: &Node) -> Diagnostic {
-    Diagnostic::warning(format!("the key `{}` stands twice in one mapping", again.span.text()))
+    Diagnostic::warning(format!("Found duplicate mapping key '{}'", again.span.text()))
         .at(&again.span)
         .label("this one counts")
         .also(&first.span, "this one is ignored")

@@ -105,7 +105,7 @@ fn a_key_that_stands_twice_is_a_warning_with_both_places() {
     let file = SourceFile::new("t.yml", "a: 1\nb: 2\na: 3\n");
     let warnings = load_all(&file).unwrap().warnings;
     assert_eq!(warnings.len(), 1);
-    assert_eq!(warnings[0].to_string(), "t.yml:3:1: the key `a` stands twice in one mapping");
+    assert_eq!(warnings[0].to_string(), "t.yml:3:1: Found duplicate mapping key 'a'");
     let text = "a: &x {p: 1}\nb:\n  <<: *x\n  p: 2\n";
     assert!(load_all(&SourceFile::new("t.yml", text)).unwrap().warnings.is_empty());
 }

@@ -35,13 +35,15 @@ pub(crate) struct RoleFiles {
     pub(crate) defaults_from: Option<String>,
     pub(crate) handlers_from: Option<String>,
     pub(crate) public: bool,
+    pub(crate) allow_duplicates: bool,
+    pub(crate) rolespec_validate: bool,
 }
 
 impl Included {
     /// As shown to people.
     pub(crate) fn name(&self) -> String {
         match self {
-            Self::Tasks(path) => path.display().to_string(),
+            Self::Tasks(path) => crate::scope::absolute(path).display().to_string(),
             Self::Role(files) => files.name.clone(),
         }
     }
@@ -103,6 +105,8 @@ pub(super) fn role(call: &Call<'_>) -> Attempt<Prepared> {
         defaults_from: call.text("defaults_from"),
         handlers_from: call.text("handlers_from"),
         public: call.flag("public", false)?,
+        allow_duplicates: call.flag("allow_duplicates", true)?,
+        rolespec_validate: call.flag("rolespec_validate", true)?,
     };
     let mut result = Args::new();
     result.insert("include_role".into(), name.into());

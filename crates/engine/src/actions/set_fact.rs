@@ -25,18 +25,22 @@ pub(super) fn run(call: &Call<'_>) -> Attempt<Prepared> {
 
 /// The name may itself be a template.
 fn variable_name(call: &Call<'_>, name: &str) -> Attempt<String> {
-    let name = if name.contains("{{") {
-        call.templar.resolve(&jinja::Value::trusted(name, None))?.to_string()
+    let value = if name.contains("{{") {
+        call.templar.resolve(&jinja::Value::trusted(name, None))?
     } else {
-        name.to_owned()
+        name.into()
     };
-    let mut letters = name.chars();
-    let starts_well = letters.next().is_some_and(|first| first.is_alphabetic() || first == '_');
-    if starts_well && letters.all(|letter| letter.is_alphanumeric() || letter == '_') {
-        return Ok(name);
+    valid_name(&value)
+}
+
+/// The name of a variable, or the error that Ansible gives.
+pub(super) fn valid_name(value: &jinja::Value) -> Attempt<String> {
+    match value.as_str() {
+        Some(name) if language::is_variable_name(name) => Ok(name.to_owned()),
+        Some(name) => Err(failure(format!("Invalid variable name '{name}'."))),
+        None => Err(failure(format!(
+            "Invalid variable name '{value}' of type '{}'.",
+            value.type_name()
+        ))),
     }
-    Err(failure(format!(
-        "The variable name '{name}' is not valid. Variables must start with a letter or underscore character, and \
-         contain only letters, numbers and underscores."
-    )))
 }

@@ -116,6 +116,12 @@ impl Batch<'_> {
                     }
                 }
             }
+            Effect::Stats(stats) => {
+                for host in hosts {
+                    let host = if stats.per_host { host.as_str() } else { "_run" };
+                    write(&self.world.stats).add(host, &stats);
+                }
+            }
             Effect::AddHost { name, groups, vars } => {
                 write(&self.world.inventory)
                     .add_host(&name, &groups, vars)

@@ -57,8 +57,10 @@ impl Batch<'_> {
 
     /// Roles included with `public` show their variables to the rest of the play.
     fn publish_roles(&mut self) {
-        if self.builder.public.len() != self.scope.roles.len() {
-            Arc::make_mut(&mut self.scope).roles = self.builder.public.clone();
+        if self.builder.used.len() != self.scope.used_roles {
+            let scope = Arc::make_mut(&mut self.scope);
+            scope.roles = self.builder.public.clone();
+            scope.name_roles(&self.builder);
         }
     }
 }

@@ -120,7 +120,11 @@ impl Reader<'_> {
         }
         if !self.loader.actions.is_empty() && !self.knows_action(name) && !name.contains("{{") {
             let error =
-                Diagnostic::error(format!("there is no module or action `{written}`")).at(span);
+                Diagnostic::error(format!(
+                    "couldn't resolve module/action '{written}'. This often indicates a misspelling, missing collection, \
+                     or incorrect module path."
+                ))
+                .at(span);
             let on = self.on_task();
             let actions = self.loader.actions.iter().map(|known| &**known);
             return Err(match (nearest(name, actions), nearest(name, on.keywords())) {
@@ -167,6 +171,7 @@ impl Reader<'_> {
             handlers_from: option("handlers_from")?,
             public: flag("public").unwrap_or(true),
             allow_duplicates: flag("allow_duplicates"),
+            rolespec_validate: flag("rolespec_validate"),
             common: task.common.clone(),
             params: Vars::new(),
             span: Some(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jinja::Value;
 use yaml::{Diagnostic, Node, NodeValue, Result};
 
-use super::{Reader, list_paths, point};
+use super::{Reader, point};
 use crate::field::Field;
 use crate::loader::{Place, RoleRequest};
 use crate::names::On;
@@ -94,6 +94,10 @@ impl Reader<'_> {
             .knowing(Level::RoleVars, "role vars", &vars)
             .knowing(Level::RoleParams, "role parameters", &request.params);
         let own = Reader::new(self.loader, place);
+        let mut tasks = own.role_tasks(&path, "tasks", request.tasks_from.as_deref(), at)?;
+        if request.rolespec_validate.unwrap_or(true) {
+            tasks.splice(0..0, own.validation(request, &path, at)?);
+        }
         Ok(Arc::new(Role {
             name: request.name.rsplit('/').next().unwrap_or_default().into(),
             common: request.common.clone(),
@@ -102,7 +106,7 @@ impl Reader<'_> {
             vars,
             dependencies: meta.dependencies,
             allow_duplicates: request.allow_duplicates.unwrap_or(meta.allow_duplicates),
-            tasks: own.role_tasks(&path, "tasks", request.tasks_from.as_deref(), at)?,
+            tasks,
             handlers: own.role_tasks(&path, "handlers", request.handlers_from.as_deref(), at)?,
             public: request.public,
             path,
@@ -130,8 +134,10 @@ impl Reader<'_> {
         paths.push(playbook_dir.join(name));
         match paths.iter().find(|path| self.loader.source.is_dir(path)) {
             Some(path) => Ok(path.clone()),
-            None => Err(Diagnostic::error(format!("there is no role `{name}`"))
-                .note(format!("searched: {}", list_paths(&paths)))),
+            None => Err(Diagnostic::error(format!(
+                "the role '{name}' was not found in {}",
+                paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(":")
+            ))),
         }
     }
 
@@ -203,7 +209,7 @@ impl Reader<'_> {
         Ok(vars)
     }
 
-    fn role_file(&self, path: &Path, part: &str, name: &str) -> Option<PathBuf> {
+    pub(super) fn role_file(&self, path: &Path, part: &str, name: &str) -> Option<PathBuf> {
         let files = ENDINGS.iter().map(|ending| path.join(part).join(format!("{name}{ending}")));
         files.into_iter().find(|file| self.loader.source.is_file(file))
     }

@@ -92,7 +92,7 @@ impl Reader<'_> {
     /// The one entry that names the action.
     fn only_action<'f>(&self, node: &Node, actions: &'f [Field<'f>]) -> Result<&'f Field<'f>> {
         match actions {
-            [] => Err(Diagnostic::error("this task has no action")
+            [] => Err(Diagnostic::error("no module/action detected in task")
                 .at(&node.span)
                 .hint("one key names the module or action: `ansible.builtin.command: uptime`")),
             [action] => Ok(action),
@@ -107,7 +107,7 @@ impl Reader<'_> {
                 }
                 let (first, second) = (&actions[0], &actions[1]);
                 let error = Diagnostic::error(format!(
-                    "a task has one action: `{}` and `{}` are two",
+                    "conflicting action statements: {}, {}",
                     first.name, second.name
                 ))
                 .at(&second.key.span)
@@ -153,7 +153,7 @@ impl Reader<'_> {
     }
 }
 
-fn empty_task(node: &Node, reader: &Reader<'_>) -> Task {
+pub(super) fn empty_task(node: &Node, reader: &Reader<'_>) -> Task {
     Task {
         common: Arc::default(),
         span: node.span.clone(),
