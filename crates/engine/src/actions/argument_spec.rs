@@ -153,10 +153,13 @@ fn check_type(
     within: Option<&str>,
     errors: &mut Vec<String>,
 ) {
-    let Some(value) = given.get(&Value::from(name)).filter(|value| !value.is_none()).cloned()
-    else {
+    let Some(value) = given.get(&Value::from(name)).cloned() else { return };
+    // Nothing stands for an option that may be left out, but not for one that must be there.
+    let may_be_none =
+        !flag(option, "required") && option.get("default").is_none_or(|value| value.is_none());
+    if value.is_none() && may_be_none {
         return;
-    };
+    }
     let found = within.map_or(String::new(), |path| format!(" found in '{path}'."));
     let wanted = option.get("type").map_or_else(|| "str".to_owned(), |kind| kind.to_string());
     let value = match convert::convert(&wanted, &value) {

@@ -72,7 +72,7 @@ fn boolean(value: &Value) -> Result<Value, String> {
 fn quoted(value: &Value) -> String {
     match value.as_str() {
         Some(text) => format!("\"'{text}'\""),
-        None => format!("\"{value}\""),
+        None => format!("\"{}\"", value.repr()),
     }
 }
 
