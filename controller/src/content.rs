@@ -49,6 +49,7 @@ pub(crate) fn load(wanted: Wanted, settings: &Settings) -> Result<Content, CliEr
     let loader = Loader::new(source.clone())
         .with_roles_path(settings.roles_path.clone())
         .with_collections_path(settings.collections_path.clone())
+        .with_module_path(settings.module_path.clone())
         .with_actions(actions())
         .with_extra_vars(extra);
     let mut loaded = Vec::new();
@@ -90,7 +91,8 @@ fn actions() -> Vec<String> {
         "ansible.builtin" => entry.name.to_owned(),
         collection => format!("{collection}.{}", entry.name),
     });
-    engine::action_names().map(ToOwned::to_owned).chain(modules).collect()
+    let later = modules::NOT_YET.iter().copied().map(ToOwned::to_owned);
+    engine::action_names().map(ToOwned::to_owned).chain(modules).chain(later).collect()
 }
 
 /// Extra variables in the order given; later ones win. `place` finds files.

@@ -8,6 +8,7 @@ mod assemble;
 mod assert;
 mod copy;
 mod debug;
+mod external;
 mod fail;
 mod fetch;
 mod group_by;
@@ -201,7 +202,10 @@ pub(crate) fn prepare(call: &Call<'_>) -> Attempt<Prepared> {
     let name = &*call.planned.task.action.name;
     match ACTIONS.iter().find(|(action, _)| *action == name) {
         Some((_, action)) => action(call),
-        None => Ok(module(call.json_args()?, name)),
+        None => match call.world.loader.module_file(&call.planned.task.action.written) {
+            Some(path) => external::run(call, &path),
+            None => Ok(module(call.json_args()?, name)),
+        },
     }
 }
 

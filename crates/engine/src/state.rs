@@ -59,8 +59,9 @@ impl HostState {
         }
     }
 
-    /// Adds facts: what a module returned as `ansible_facts`. Facts are data.
-    pub(crate) fn learn(&mut self, facts: &Args) {
+    /// Adds facts: what a module returned as `ansible_facts`. Facts are data. `as_named`: they are variables under the
+    /// names that the module gave them, too.
+    pub(crate) fn learn(&mut self, facts: &Args, as_named: bool) {
         let layer = Arc::make_mut(&mut self.fact_vars);
         for (name, value) in facts {
             let value = Value::from_json(value.clone());
@@ -68,6 +69,9 @@ impl HostState {
             self.facts.insert(short.into(), value.clone());
             let long =
                 if name.starts_with("ansible_") { name.clone() } else { format!("ansible_{name}") };
+            if as_named {
+                layer.vars.insert(name.as_str().into(), value.clone());
+            }
             layer.vars.insert(long.into(), value);
         }
         self.show_facts();

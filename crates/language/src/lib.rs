@@ -7,6 +7,7 @@ mod common;
 mod extra_vars;
 mod field;
 mod inventory;
+mod library;
 mod loader;
 mod names;
 mod pattern;

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jinja::{Disk, Environment, Templar, Value};
 use yaml::{Diagnostic, NodeValue, Result, Span};
 
+use crate::library::Library;
 use crate::reader::Reader;
 use crate::source::read_document;
 use crate::value::vars_from_node;
@@ -20,6 +21,7 @@ pub struct Loader {
     pub(crate) roles_path: Vec<PathBuf>,
     pub(crate) collections_path: Vec<PathBuf>,
     pub(crate) actions: Vec<Arc<str>>,
+    pub(crate) library: Library,
     extra_vars: Arc<Layer>,
     environment: Environment,
     warnings: Mutex<Vec<Diagnostic>>,
@@ -71,6 +73,7 @@ impl Loader {
             roles_path: Vec::new(),
             collections_path: Vec::new(),
             actions: Vec::new(),
+            library: Library::default(),
             extra_vars: Arc::new(Layer::new(Level::ExtraVars, "extra vars", Vars::new())),
             environment: Environment::new(),
             warnings: Mutex::default(),
@@ -93,6 +96,19 @@ impl Loader {
         Self { actions: names.into_iter().map(Into::into).collect(), ..self }
     }
 
+    /// Directories of modules that are not ours, searched after those of playbooks and roles (`ANSIBLE_LIBRARY`).
+    pub fn with_module_path(mut self, module_path: Vec<PathBuf>) -> Self {
+        self.library.configured = module_path;
+        self
+    }
+
+    /// The file of a module that came with the content, by the name as written in a task: one that has the name of a
+    /// module of ours takes its place, unless the task says `ansible.builtin`.
+    pub fn module_file(&self, written: &str) -> Option<PathBuf> {
+        let name = written.strip_prefix("ansible.legacy.").unwrap_or(written);
+        self.library.find(&*self.source, name)
+    }
+
     /// Variables of the command line, for templates in static imports.
     pub fn with_extra_vars(self, vars: Vars) -> Self {
         let extra_vars = Arc::new(Layer::new(Level::ExtraVars, "extra vars", vars));
@@ -101,6 +117,7 @@ impl Loader {
 
     /// A playbook with everything that it imports statically. `playbook_dir` and all places are relative if its path is.
     pub fn playbook(&self, path: &Path) -> Result<Playbook> {
+        self.library.learn(&*self.source, &directory_of(path));
         Ok(Playbook { path: path.to_owned(), plays: Reader::of_playbook(self, path).plays()? })
     }
 

@@ -2,16 +2,16 @@
 
 mod change;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use model::Args;
-use system::{Attributes, FileKind, Probe, System};
+use system::{FileKind, Probe, System};
 
 use crate::arguments::{arguments, choices};
 use crate::codec::Codec;
 use crate::content::{Contents, Put, Source, check_validate};
 use crate::contract::{Check, Failure, Module};
-use crate::edits::Edit;
+use crate::edits::missing_directories;
 use crate::files::{self, FileAttributes, end_of_links, tidy};
 use crate::pattern::{self, Flags};
 use change::{Anchor, Request};
@@ -162,20 +162,4 @@ impl Blockinfile {
         let regex = pattern::compile(name, text, Flags::default())?;
         Ok(change::Place { regex, whole: pattern::is_multiline(text) })
     }
-}
-
-/// The directories that a new file lacks, outermost first.
-fn missing_directories(host: &dyn Probe, path: &Path) -> Result<Vec<Edit>, Failure> {
-    let mut edits = Vec::new();
-    for place in path.ancestors().skip(1) {
-        if place.as_os_str().is_empty() || host.stat(place, true)?.is_some() {
-            break;
-        }
-        edits.push(Edit::MakeDirectory {
-            path: place.to_owned(),
-            attributes: Attributes::default(),
-        });
-    }
-    edits.reverse();
-    Ok(edits)
 }

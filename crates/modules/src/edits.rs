@@ -57,6 +57,22 @@ impl Edit {
     }
 }
 
+/// The directories that a new file lacks, outermost first.
+pub(crate) fn missing_directories(host: &dyn Probe, path: &Path) -> Result<Vec<Edit>, Failure> {
+    let mut edits = Vec::new();
+    for place in path.ancestors().skip(1) {
+        if place.as_os_str().is_empty() || host.stat(place, true)?.is_some() {
+            break;
+        }
+        edits.push(Edit::MakeDirectory {
+            path: place.to_owned(),
+            attributes: Attributes::default(),
+        });
+    }
+    edits.reverse();
+    Ok(edits)
+}
+
 /// Changes to files, with the state before and after for people.
 #[derive(Debug)]
 pub(crate) struct Edits {

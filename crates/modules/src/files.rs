@@ -54,6 +54,21 @@ impl AttributeDrift {
 }
 
 impl FileAttributes {
+    /// Nothing is wanted.
+    pub(crate) fn none() -> Self {
+        Self {
+            owner: None,
+            group: None,
+            mode: None,
+            attributes: None,
+            seuser: None,
+            serole: None,
+            setype: None,
+            selevel: None,
+            unsafe_writes: false,
+        }
+    }
+
     /// The wanted owner, group and mode in numbers, for something that is `current` now, or will be made as a directory
     /// or file.
     pub(crate) fn resolve(

@@ -12,6 +12,8 @@ use system::Probe;
 use ureq::http::{HeaderMap, Method, Uri, header};
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 
+use crate::contract::chain;
+
 pub(crate) mod netrc;
 pub(crate) mod url;
 
@@ -127,6 +129,9 @@ pub(crate) fn send(
     settings: &Settings,
     mut request: Request,
 ) -> Result<Response, HttpError> {
+    if let Some(path) = request.url.strip_prefix("file://") {
+        return local(probe, path, &request.url);
+    }
     let (plain, from_url) = url::without_login(&request.url);
     request.url = plain;
     let login = settings.login.clone().or(from_url);
@@ -165,6 +170,16 @@ pub(crate) fn send(
         });
     }
     Err(HttpError(format!("More than {MAX_REDIRECTS} redirects, starting at {origin}")))
+}
+
+/// A file of the host, as an answer.
+fn local(probe: &dyn Probe, path: &str, url: &str) -> Result<Response, HttpError> {
+    let failed = |reason: String| HttpError(format!("Request failed: {url}: {reason}"));
+    let path = path.strip_prefix("localhost").unwrap_or(path);
+    let body = probe.open(Path::new(path)).map_err(|error| failed(chain(&error)))?;
+    let body = body.ok_or_else(|| failed("No such file or directory".to_owned()))?;
+    let headers = HeaderMap::new();
+    Ok(Response { status: 200, url: url.to_owned(), redirected: false, headers, body })
 }
 
 /// One request and its answer.

@@ -128,10 +128,9 @@ impl KnownHosts {
             ))
         })?;
         if !line.is_of(name) {
-            let field = if line.is_hashed() { "hashed host" } else { "host" };
-            return Err(Failure::new(format!(
-                "Host parameter does not match {field} field in supplied key"
-            )));
+            return Err(Failure::new(
+                "Host parameter does not match hashed host field in supplied key",
+            ));
         }
         Ok(Some(line))
     }

@@ -10,6 +10,7 @@ use system::{FileKind, Probe, System};
 use crate::arguments::{arguments, choices};
 use crate::content::{Contents, Put, Source, check_validate};
 use crate::contract::{Check, Failure, Module};
+use crate::edits::missing_directories;
 use crate::files::{self, FileAttributes, end_of_links, path_value, tidy};
 use crate::pattern::{self, Flags};
 use change::{Anchor, Lines, Outcome, Request};
@@ -96,15 +97,18 @@ impl Module for Lineinfile {
         }
         let mut contents = Contents::of(&path);
         match outcome {
-            Outcome { text: Some(text), .. } => contents.puts.push(Put {
-                source: Source::Bytes(text),
-                attributes: self.attributes.resolve(host, current.as_ref(), false)?,
-                path,
-                backup: self.backup,
-                validate: self.validate.clone(),
-                in_place: self.attributes.unsafe_writes,
-                title: None,
-            }),
+            Outcome { text: Some(text), .. } => {
+                contents.first = missing_directories(host, &path)?;
+                contents.puts.push(Put {
+                    source: Source::Bytes(text),
+                    attributes: self.attributes.resolve(host, current.as_ref(), false)?,
+                    path,
+                    backup: self.backup,
+                    validate: self.validate.clone(),
+                    in_place: self.attributes.unsafe_writes,
+                    title: None,
+                });
+            }
             Outcome { text: None, .. } => {
                 if let Some(stat) = &current {
                     let drift = self.attributes.drift(host, stat)?;

@@ -38,8 +38,10 @@ impl Module for Tempfile {
     type Change = ();
 
     fn check(&self, _: &dyn Probe, _: &mut Args) -> Result<Check<()>, Failure> {
-        if self.prefix.contains(['/', '\0']) || self.suffix.contains(['/', '\0']) {
-            return Err(Failure::new("prefix and suffix cannot contain a slash"));
+        for (name, part) in [("suffix", &self.suffix), ("prefix", &self.prefix)] {
+            if part.contains(['/', '\0']) {
+                return Err(Failure::new(format!("{name} must be a valid file name component")));
+            }
         }
         Ok(Check::CannotTell(()))
     }

@@ -57,7 +57,7 @@ arguments! {
         /// Add to `groups` and leave other memberships alone.
         pub append: bool { default: false },
         /// Its login shell.
-        pub shell: Option<String>,
+        pub shell: Option<PathBuf>,
         /// Its home directory.
         pub home: Option<PathBuf>,
         /// The directory that a new home is copied from.

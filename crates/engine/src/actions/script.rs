@@ -7,7 +7,8 @@ use super::{Attempt, Call, Draft, Effect, Prepared, copy, failure};
 
 pub(super) fn run(call: &Call<'_>) -> Attempt<Prepared> {
     if call.planned.task.r#async.is_some() {
-        return Err(failure("This action (script) does not support async."));
+        let message = "This action (script) does not support async.";
+        return Ok(Prepared::Done(Outcome::failed(message), Vec::new()));
     }
     call.only(&["_raw_params", "cmd", "chdir", "creates", "removes", "executable", "decrypt"])?;
     let line = match (call.text("_raw_params"), call.text("cmd")) {

@@ -92,7 +92,7 @@ impl Batch<'_> {
                 for host in hosts {
                     let Some(state) = self.world.state(host.as_str()) else { continue };
                     let mut state = write(&state);
-                    state.learn(&facts);
+                    state.learn(&facts, !gathered);
                     state.gathered |= gathered;
                     drop(state);
                     if gathered {

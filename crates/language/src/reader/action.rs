@@ -149,6 +149,7 @@ impl Reader<'_> {
         self.loader.actions.iter().any(|known| **known == *name)
             || FREE_FORM.contains(&name)
             || COMMANDS.contains(&name)
+            || self.loader.module_file(name).is_some()
     }
 
     /// The role of an `import_role`.

@@ -126,6 +126,8 @@ impl Reader<'_> {
         if play.hosts.is_empty() && !content.iter().any(|field| field.name == "hosts") {
             return Err(hosts_missing(node));
         }
+        // Roles may bring modules that the tasks use.
+        content.sort_by_key(|field| field.name != "roles");
         let place = self.place.knowing(Level::PlayVars, "play", &common.vars);
         let reader = Reader::new(self.loader, place);
         for field in content {

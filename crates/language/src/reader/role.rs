@@ -81,6 +81,7 @@ impl Reader<'_> {
     pub(crate) fn role(&self, request: &RoleRequest) -> Result<Arc<Role>> {
         let at = request.span.as_ref();
         let path = self.find_role(&request.name).map_err(|error| point(error, at))?;
+        self.loader.library.learn(&*self.loader.source, &path);
         let own = Reader::new(
             self.loader,
             Place { role: Some(path.clone()), is_handler: false, ..self.place.clone() },

@@ -139,10 +139,8 @@ impl UserChange {
             }
             self.tell("home", json!(account.home), json!(home));
         }
-        if let Some(shell) =
-            user.shell.as_ref().filter(|shell| account.shell.as_os_str() != shell.as_str())
-        {
-            option(&["-s", shell]);
+        if let Some(shell) = user.shell.as_ref().filter(|shell| account.shell != **shell) {
+            option(&["-s", &shell.to_string_lossy()]);
             self.tell("shell", json!(account.shell), json!(shell));
         }
         Ok(options)
@@ -270,7 +268,7 @@ fn create_options(user: &User, host: &dyn Probe) -> Result<Vec<String>, Failure>
         option(&["-d", &home.to_string_lossy()]);
     }
     if let Some(shell) = &user.shell {
-        option(&["-s", shell]);
+        option(&["-s", &shell.to_string_lossy()]);
     }
     if let Some(expires) = user.expires {
         option(&["-e", &expiry_date(expires)?]);

@@ -74,11 +74,10 @@ impl RealSystem {
 
     /// The program with its words, directory and environment.
     fn process(&self, command: &Command) -> Result<std::process::Command> {
-        let directory = command
-            .directory
-            .as_deref()
-            .or(self.context.directory.as_deref())
-            .unwrap_or(Path::new("/"));
+        // Where steps run may be closed to the user that this one runs as; what the step itself names is not passed over.
+        let usual =
+            self.context.directory.as_deref().filter(|place| self.access(place, libc::X_OK));
+        let directory = command.directory.as_deref().or(usual).unwrap_or(Path::new("/"));
         if !directory.is_dir() {
             let reason = std::fs::metadata(directory).err().unwrap_or(Errno::ENOTDIR.into());
             return Err(failed("change to directory", directory)(reason));

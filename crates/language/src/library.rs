@@ -1,0 +1,82 @@
+//! Modules that came with the content: files in the `library` directories of playbooks and roles, and where the settings
+//! say. Nothing here reads or runs them.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use crate::Source;
+
+/// Endings of files that are no modules.
+const OTHER_FILES: &[&str] = &[
+    "bak", "cfg", "csv", "ini", "json", "key", "md", "orig", "pem", "pyc", "pyo", "retry", "rpm",
+    "rst", "swp", "toml", "txt", "yaml", "yml",
+];
+
+/// Where modules are searched: those of the playbook and of roles first, in the order in which they were read, then
+/// those of the settings.
+#[derive(Debug, Default)]
+pub(crate) struct Library {
+    /// `ANSIBLE_LIBRARY`.
+    pub(crate) configured: Vec<PathBuf>,
+    learnt: Mutex<Learnt>,
+}
+
+#[derive(Debug, Default)]
+struct Learnt {
+    directories: Vec<PathBuf>,
+    /// What was found so far.
+    found: HashMap<String, Option<PathBuf>>,
+}
+
+impl Library {
+    /// Takes in the `library` beside a playbook or in a role.
+    pub(crate) fn learn(&self, source: &dyn Source, beside: &Path) {
+        let directory = beside.join("library");
+        let mut learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
+        if source.is_dir(&directory) && !learnt.directories.contains(&directory) {
+            learnt.directories.push(directory);
+            learnt.found.clear();
+        }
+    }
+
+    /// The file of a module.
+    pub(crate) fn find(&self, source: &dyn Source, name: &str) -> Option<PathBuf> {
+        let is_name = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
+        if name.is_empty() || !name.chars().all(is_name) {
+            return None;
+        }
+        let mut learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = learnt.found.get(name) {
+            return found.clone();
+        }
+        let directories = learnt.directories.iter().chain(&self.configured);
+        let found = directories.flat_map(|directory| source.list(directory)).find(|path| {
+            let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+            path.file_stem().is_some_and(|stem| stem == name)
+                && !ending.is_some_and(|ending| OTHER_FILES.contains(&&*ending))
+                && source.is_file(path)
+        });
+        learnt.found.insert(name.to_owned(), found.clone());
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Memory;
+
+    #[test]
+    fn the_first_directory_that_was_read_has_the_module() {
+        let files = ["b/library/hello.sh", "a/library/hello.py", "set/hello", "a/library/x.ini"];
+        let source = Memory::new(files.map(|path| (path, "")));
+        let library = Library { configured: vec!["set".into()], ..Library::default() };
+        assert_eq!(library.find(&source, "hello"), Some("set/hello".into()));
+        library.learn(&source, Path::new("b"));
+        library.learn(&source, Path::new("a"));
+        assert_eq!(library.find(&source, "hello"), Some("b/library/hello.sh".into()));
+        assert_eq!(library.find(&source, "x"), None);
+        assert_eq!(library.find(&source, "../hello"), None);
+    }
+}
