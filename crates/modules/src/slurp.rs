@@ -1,11 +1,12 @@
 //! `slurp`: the content of a file, as base64.
 
 use std::convert::Infallible;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use model::Args;
-use system::{FileKind, Probe, System};
+use system::{Error, FileKind, Probe, System};
 
 use crate::arguments::arguments;
 use crate::contract::{Check, Failure, Module};
@@ -33,13 +34,20 @@ impl Module for Slurp {
 
     fn check(&self, host: &dyn Probe, result: &mut Args) -> Result<Check<Infallible>, Failure> {
         let path = self.src.display();
-        match host.stat(&self.src, true)? {
+        let unreadable = || Failure::new(format!("File is not readable: {path}"));
+        let stat = match host.stat(&self.src, true) {
+            Err(Error::Path { source, .. }) if source.kind() == ErrorKind::PermissionDenied => {
+                return Err(unreadable());
+            }
+            other => other?,
+        };
+        match stat {
             None if below_a_file(host, &self.src)? => {
                 return Err(Failure::new(format!("Unable to slurp file: {path}: Not a directory")));
             }
             None => return Err(Failure::new(format!("File not found: {path}"))),
             Some(_) if !host.access(&self.src, READ) => {
-                return Err(Failure::new(format!("File is not readable: {path}")));
+                return Err(unreadable());
             }
             Some(stat) if stat.kind == FileKind::Directory => {
                 return Err(Failure::new(format!(
