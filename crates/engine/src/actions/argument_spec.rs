@@ -218,7 +218,7 @@ fn check_choices(name: &str, option: &Value, given: &Map, place: &str, errors: &
         }
         None if choices.contains(value) => {}
         None => {
-            errors.push(format!("value of {name} must be one of: {listed}, got: {value}{place}"))
+            errors.push(format!("value of {name} must be one of: {listed}, got: {value}{place}"));
         }
     }
 }

@@ -58,7 +58,7 @@ impl Relations<'_> {
             errors.extend(self.conditional(&rule.sequence().unwrap_or_default(), given));
         }
         let by = self.spec.get(&Value::from("required_by")).and_then(Value::as_dict);
-        for (name, needed) in by.map(|dict| dict.snapshot()).unwrap_or_default() {
+        for (name, needed) in by.map(jinja::Dict::snapshot).unwrap_or_default() {
             let name = name.to_string();
             let needed = match needed.as_str() {
                 Some(one) => vec![one.to_owned()],
