@@ -6,6 +6,7 @@ mod commands;
 mod completion;
 mod config;
 mod facts;
+mod inventory;
 mod options;
 mod ping;
 mod playbook;

@@ -32,12 +32,14 @@ pub(crate) struct Wanted {
     /// Playbooks that are on no disk, by path.
     pub(crate) texts: Memory,
     pub(crate) inventory: Vec<String>,
+    /// The hosts that the command itself names; `all` when only plays do.
+    pub(crate) pattern: String,
     pub(crate) options: Options,
 }
 
 /// Reads everything.
 pub(crate) fn load(wanted: Wanted, settings: &Settings) -> Result<Content, CliError> {
-    let Wanted { playbooks, texts, inventory, options } = wanted;
+    let Wanted { playbooks, texts, inventory, pattern, options } = wanted;
     let mut warnings = settings.warnings.clone();
     let source: Arc<dyn Source> = Arc::new(Overlay { texts, files: Files });
     let extra: Vars = options
@@ -63,6 +65,7 @@ pub(crate) fn load(wanted: Wanted, settings: &Settings) -> Result<Content, CliEr
         loaded.push(loader.playbook(path)?);
     }
     warnings.append(&mut inventory.warnings);
+    warnings.extend(check_hosts(&inventory, &pattern, options.limit.as_deref(), settings)?);
     warnings.extend(loader.take_warnings().iter().map(shown));
     let loader = Arc::new(loader);
     let configuration = settings.configuration.clone();
@@ -83,6 +86,35 @@ pub(crate) fn load_inventory(
         crate::terminal::complain("ERROR", &said);
     }
     Ok(inventory)
+}
+
+/// Refuses a limit that leaves nothing of hosts that there are. Gives what a person should know.
+fn check_hosts(
+    inventory: &Inventory,
+    pattern: &str,
+    limit: Option<&str>,
+    settings: &Settings,
+) -> Result<Option<String>, CliError> {
+    if inventory.hosts().next().is_none() {
+        let is_told =
+            settings.localhost_warning && !matches!(pattern, "localhost" | "127.0.0.1" | "::1");
+        return Ok(is_told.then(|| {
+            "provided hosts list is empty, only localhost is available. Note that the implicit localhost does not \
+             match 'all'"
+                .to_owned()
+        }));
+    }
+    let Some(limit) = limit.filter(|limit| !limit.is_empty()) else { return Ok(None) };
+    let chosen = inventory.select(&[pattern.to_owned()], Some(limit)).map_err(CliError::failed)?;
+    if !chosen.hosts.is_empty() {
+        return Ok(None);
+    }
+    for warning in &chosen.warnings {
+        crate::terminal::complain("WARNING", warning);
+    }
+    Err(CliError::failed(
+        "Specified inventory, host pattern and/or --limit leaves us with no hosts to target.",
+    ))
 }
 
 /// The canonical names of everything that a task may do.

@@ -38,6 +38,10 @@ pub(crate) struct Settings {
     pub(crate) inventory: Vec<String>,
     /// How they are read.
     pub(crate) inventory_options: InventoryOptions,
+    /// Say that there is nothing but the implicit localhost.
+    pub(crate) localhost_warning: bool,
+    /// `--export` of the command that shows it.
+    pub(crate) inventory_export: bool,
     pub(crate) roles_path: Vec<PathBuf>,
     pub(crate) collections_path: Vec<PathBuf>,
     /// Directories with modules that are programs of their own.
@@ -111,6 +115,8 @@ impl Settings {
             config: set.file.as_ref().map(|file| file.path.clone()),
             inventory: set.sources("DEFAULT_HOST_LIST")?,
             inventory_options: inventory::options(&set)?,
+            localhost_warning: set.flag("LOCALHOST_WARNING")?,
+            inventory_export: set.flag("INVENTORY_EXPORT")?,
             roles_path: set.paths("DEFAULT_ROLES_PATH")?,
             collections_path: set.paths("COLLECTIONS_PATHS")?,
             module_path: set.paths("DEFAULT_MODULE_PATH")?,

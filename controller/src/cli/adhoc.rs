@@ -86,6 +86,7 @@ impl AdHocArgs {
             playbooks: vec![path.clone()],
             texts: Memory::new([(path, call.playbook())]),
             inventory: self.inventory.sources(&around),
+            pattern: call.pattern.clone(),
             options,
         };
         content::load(wanted, around.settings)

@@ -12,7 +12,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use super::{Cli, GlobalArgs};
-use super::{agents, completion, config, facts, ping, playbook, run, runs, serve, token};
+use super::{agents, completion, config, facts, inventory, ping, playbook, run, runs, serve, token};
 use crate::error::CliError;
 use crate::settings::Environment;
 
@@ -56,6 +56,8 @@ commands! {
     Run(run::RunArgs) => run::run, as "ansible";
     /// Ask the hosts of a pattern whether they can be managed
     Ping(ping::PingArgs) => ping::ping;
+    /// Show hosts and groups as they are read
+    Inventory(inventory::InventoryCommandArgs) => inventory::inventory, as "ansible-inventory";
     /// Make and revoke tokens with which hosts join
     Token(token::TokenArgs) => token::token;
     /// Show and revoke the agents of hosts

@@ -290,13 +290,30 @@ fn defaults(flags: Flags<'_>, around: &Surroundings<'_>) -> Defaults {
     }
 }
 
-/// `--limit @FILE` names hosts, one a line.
-fn read_limit(limit: &str, around: &Surroundings<'_>) -> Result<String, CliError> {
-    let Some(name) = limit.strip_prefix('@') else { return Ok(limit.to_owned()) };
-    let path = around.place(Path::new(name));
-    let text = std::fs::read_to_string(&path)
-        .map_err(|error| CliError::failed(format!("cannot read {}: {error}", path.display())))?;
-    Ok(text.split_whitespace().collect::<Vec<_>>().join(","))
+/// `--limit @FILE` names patterns, one a line; other patterns may stand beside it.
+pub(crate) fn read_limit(limit: &str, around: &Surroundings<'_>) -> Result<String, CliError> {
+    let mut patterns = Vec::new();
+    for part in limit.split(',') {
+        let Some(name) = part.trim().strip_prefix('@') else {
+            patterns.push(part.to_owned());
+            continue;
+        };
+        let path = around.place(Path::new(name));
+        let shown = path.display();
+        if !path.exists() {
+            return Err(CliError::failed(format!("Unable to find limit file {shown}")));
+        }
+        if path.is_dir() {
+            return Err(CliError::failed(format!(
+                "Limit starting with \"@\" must be a file, not a directory: {shown}"
+            )));
+        }
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| CliError::failed(format!("cannot read {shown}: {error}")))?;
+        patterns.extend(text.lines().map(|line| line.trim().to_owned()));
+    }
+    patterns.retain(|pattern| !pattern.trim().is_empty());
+    Ok(patterns.join(","))
 }
 
 impl InventoryArgs {

@@ -110,6 +110,7 @@ impl PlaybookArgs {
             playbooks: self.playbooks.iter().map(|path| around.place(path)).collect(),
             texts: Memory::default(),
             inventory: self.inventory.sources(&around),
+            pattern: "all".to_owned(),
             options,
         };
         content::load(wanted, around.settings)

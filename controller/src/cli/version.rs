@@ -14,7 +14,7 @@ pub(crate) fn version(name: &str, environment: &Environment) -> Result<String, C
     let settings = Settings::resolve(environment, Path::new(""))?;
     let own = std::env::current_exe().map(|path| path.display().to_string()).unwrap_or_default();
     let config = settings.config.as_deref().map_or("None".to_owned(), absolute);
-    let join = |paths: &[PathBuf]| paths.iter().map(|path| absolute(path)).collect::<Vec<_>>();
+    let join = |paths: &[PathBuf]| paths.iter().map(absolute).collect::<Vec<_>>();
     let mut text = format!("{name} [core {ANSIBLE}]\n");
     let _ = writeln!(text, "  config file = {config}");
     let modules: Vec<_> =

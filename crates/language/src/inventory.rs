@@ -32,6 +32,7 @@ use yaml::Diagnostic;
 pub use options::{GroupNames, InventoryOptions, Mismatch, Precedence};
 pub use program::{Printed, Programs};
 pub use sources::Sources;
+pub use view::{Format, Listing};
 
 use crate::pattern;
 use crate::{Layer, Vars};

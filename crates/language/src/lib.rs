@@ -19,8 +19,8 @@ mod variables;
 
 pub use extra_vars::extra_vars;
 pub use inventory::{
-    Group, GroupNames, Host, Inventory, InventoryOptions, Mismatch, Precedence, Printed, Programs,
-    Selection, Sources,
+    Format, Group, GroupNames, Host, Inventory, InventoryOptions, Listing, Mismatch, Precedence,
+    Printed, Programs, Selection, Sources,
 };
 pub use loader::{Loader, Place, RoleRequest};
 pub use names::{canonical_action, nearest};

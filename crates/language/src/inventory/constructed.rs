@@ -222,7 +222,8 @@ impl Constructed<'_> {
             }
             Err(_) => return Ok(()),
         };
-        if !value.is_true() && !(keyed.default.is_some() && is_empty(&value)) {
+        let is_named = value.is_true() || keyed.default.is_some() && is_empty(&value);
+        if !is_named {
             return self.without_key(host, keyed, source);
         }
         let value = if value.is_none() { Value::from("") } else { value };

@@ -39,7 +39,7 @@ impl Inventory {
                     layers.extend(self.file_layers(&others, false));
                 }
                 Precedence::AllPluginsPlay => {
-                    layers.extend(self.file_layers(&["all".into()], true))
+                    layers.extend(self.file_layers(&["all".into()], true));
                 }
                 Precedence::AllPluginsInventory => {
                     layers.extend(self.file_layers(&["all".into()], false));

@@ -108,7 +108,7 @@ impl Program<'_> {
         let before = inventory.hosts.len();
         let mut named: Vec<HostName> = Vec::new();
         for (name, body) in &groups {
-            self.group(inventory, name, body, &mut named)?;
+            read_group(inventory, name, body, &mut named)?;
         }
         named.extend(inventory.hosts.keys().skip(before).cloned());
         named.sort_unstable();
@@ -147,50 +147,49 @@ impl Program<'_> {
             ))
         })
     }
+}
 
-    fn group(
-        &self,
-        inventory: &mut Inventory,
-        name: &str,
-        body: &Json,
-        named: &mut Vec<HostName>,
-    ) -> Fallible {
-        let group = inventory.safe_name(name);
-        inventory.group(&group);
-        let empty = Map::new();
-        let (body, hosts) = match body {
-            Json::Object(body) => (body, body.get("hosts")),
-            other => (&empty, Some(other)),
-        };
-        let is_malformed = !body.is_empty()
-            && !["hosts", "vars", "children"].iter().any(|key| body.contains_key(*key));
-        if is_malformed {
-            return malformed(inventory, name, body, named);
-        }
-        for host in names(hosts, name, "hosts")? {
-            let host = HostName::new(host);
-            inventory.put(&host, &group);
-            named.push(host);
-        }
-        match body.get("vars") {
-            None => {}
-            Some(Json::Object(vars)) => {
-                for (key, value) in vars_of(vars)? {
-                    inventory.set_group_var(&group, &key, value)?;
-                }
-            }
-            Some(other) => return wrong(wrong_type(name, "vars", other, "dict")),
-        }
-        let children = match body.get("children") {
-            Some(Json::String(child)) => vec![child.clone()],
-            children => names(children, name, "children")?,
-        };
-        for child in children {
-            let child = inventory.safe_name(&child);
-            inventory.adopt(&group, &child)?;
-        }
-        Ok(())
+fn read_group(
+    inventory: &mut Inventory,
+    name: &str,
+    body: &Json,
+    named: &mut Vec<HostName>,
+) -> Fallible {
+    let group = inventory.safe_name(name);
+    inventory.group(&group);
+    let empty = Map::new();
+    let (body, hosts) = match body {
+        Json::Object(body) => (body, body.get("hosts")),
+        other => (&empty, Some(other)),
+    };
+    let is_malformed = !body.is_empty()
+        && !["hosts", "vars", "children"].iter().any(|key| body.contains_key(*key));
+    if is_malformed {
+        return malformed(inventory, name, body, named);
     }
+    for host in names(hosts, name, "hosts")? {
+        let host = HostName::new(host);
+        inventory.put(&host, &group);
+        named.push(host);
+    }
+    match body.get("vars") {
+        None => {}
+        Some(Json::Object(vars)) => {
+            for (key, value) in vars_of(vars)? {
+                inventory.set_group_var(&group, &key, value)?;
+            }
+        }
+        Some(other) => return wrong(wrong_type(name, "vars", other, "dict")),
+    }
+    let children = match body.get("children") {
+        Some(Json::String(child)) => vec![child.clone()],
+        children => names(children, name, "children")?,
+    };
+    for child in children {
+        let child = inventory.safe_name(&child);
+        inventory.adopt(&group, &child)?;
+    }
+    Ok(())
 }
 
 /// A group without hosts, variables and children is a host of its own name with variables, which are data.

@@ -38,9 +38,10 @@ pub(super) fn expand(text: &str) -> Result<Vec<String>, Wrong> {
             is_shape: false,
         });
     }
-    let named =
-        |word: &String| tails.iter().map(move |tail| format!("{head}{word}{tail}")).collect();
-    Ok(words.iter().flat_map::<Vec<String>, _>(|word| named(word)).collect())
+    let named = |word: &String| -> Vec<String> {
+        tails.iter().map(|tail| format!("{head}{word}{tail}")).collect()
+    };
+    Ok(words.iter().flat_map(named).collect())
 }
 
 fn words(range: &str) -> Result<Vec<String>, Wrong> {

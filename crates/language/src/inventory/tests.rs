@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use model::HostName;
 use yaml::Diagnostic;
 
-use super::{GroupNames, Inventory, InventoryOptions, Printed, Programs, Sources};
+use super::{Format, GroupNames, Inventory, InventoryOptions, Listing, Printed, Programs, Sources};
 use crate::{Memory, Vars};
 
 /// What programs print for `--list` and for each host: a text, or what ends them.
@@ -55,6 +55,10 @@ fn strict() -> InventoryOptions {
     InventoryOptions { any_unparsed_is_failed: true, ..InventoryOptions::default() }
 }
 
+fn export() -> Listing {
+    Listing { export: true, limit: None }
+}
+
 fn placed(error: &Diagnostic) -> String {
     match error.span() {
         Some(span) => format!("{}:{}: {}", span.line, span.column, error.message()),
@@ -84,7 +88,8 @@ fn groups(inventory: &Inventory) -> String {
 
 /// What a host sees, as `name=value`, sorted.
 fn vars(inventory: &Inventory, host: &str) -> String {
-    let json = inventory.host_vars(&host.into());
+    let shown = inventory.show_host(&host.into(), false, Format::Json).expect("JSON");
+    let json: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
     let mut vars = json
         .as_object()
         .expect("an object")
@@ -411,7 +416,7 @@ fn groups_of_one_depth_go_by_priority_then_name() {
     let text = format!("{text}[a:vars]\nansible_group_priority=10\n");
     let inventory = read("hosts", &text).expect("good");
     assert_eq!(vars(&inventory, "h"), "v=a", "and the priority itself is no variable of hosts");
-    assert_eq!(inventory.to_json(true)["a"]["vars"]["ansible_group_priority"], 10);
+    assert_eq!(inventory.to_json(&export())["a"]["vars"]["ansible_group_priority"], 10);
 }
 
 #[test]
@@ -527,6 +532,10 @@ fn bad_programs_are_explained() {
         let error = program(&[("--list", printed)]).map(|it| groups(&it));
         assert_eq!(error, Err(expected.to_owned()));
     }
+}
+
+#[test]
+fn bad_answers_about_a_host_are_explained() {
     for (printed, expected) in [
         (Err("1"), "Inventory script returned non-zero exit code 1."),
         (
@@ -563,16 +572,16 @@ fn views() {
     let inventory = load(&files, &["hosts"]);
     let meta = r#""profile":"inventory_legacy""#;
     assert_eq!(
-        inventory.to_json(false).to_string(),
+        inventory.to_json(&Listing::default()).to_string(),
         format!(
             r#"{{"_meta":{{"hostvars":{{"w":{{"v":1,"f":"a","x":"{{{{ y }}}}","h":"b"}}}},{meta}}},"all":{{"children":["ungrouped","p"]}},"ungrouped":{{"hosts":["u"]}},"web":{{"hosts":["w"]}},"p":{{"children":["web"]}}}}"#
         )
     );
     assert_eq!(
-        inventory.to_json(true)["_meta"]["hostvars"].to_string(),
+        inventory.to_json(&export())["_meta"]["hostvars"].to_string(),
         r#"{"w":{"x":"{{ y }}","h":"b"}}"#
     );
-    assert_eq!(inventory.to_json(true)["web"]["vars"].to_string(), r#"{"v":1,"f":"a"}"#);
+    assert_eq!(inventory.to_json(&export())["web"]["vars"].to_string(), r#"{"v":1,"f":"a"}"#);
     assert_eq!(
         inventory.graph("all", false).as_deref(),
         Some("@all:\n  |--@ungrouped:\n  |  |--u\n  |--@p:\n  |  |--@web:\n  |  |  |--w\n")
