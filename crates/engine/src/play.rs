@@ -275,6 +275,17 @@ impl<'a> Batch<'a> {
         vars.insert("ansible_play_batch".into(), batch.clone());
         vars.insert("play_hosts".into(), batch);
     }
+
+    /// Hosts or groups have come: `groups` says so, and so do warnings about their names.
+    fn publish_groups(&mut self) {
+        let groups = self.world.groups();
+        let scope = Arc::make_mut(&mut self.scope);
+        Arc::make_mut(&mut scope.magic).vars.insert("groups".into(), groups);
+        let warnings = std::mem::take(&mut crate::state::write(&self.world.inventory).warnings);
+        for warning in warnings {
+            self.world.events.warn_once(&warning);
+        }
+    }
 }
 
 /// What stands for the name of a task without one: the action, for a role with the role's name as written.

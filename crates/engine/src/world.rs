@@ -6,11 +6,12 @@ use indexmap::IndexMap;
 use jinja::{Environment, Value};
 use language::{Inventory, Layer, Level, Loader};
 use model::HostName;
+use yaml::Diagnostic;
 
 use crate::events::Events;
 use crate::link::{BlobStore, Links};
 use crate::options::Options;
-use crate::state::{Fate, HostState, Hosts, read};
+use crate::state::{Fate, HostState, Hosts, read, write};
 use crate::stats::CustomStats;
 
 /// What a whole run shares.
@@ -53,6 +54,19 @@ impl World {
             state.inventory = inventory.layers(host);
             state.identify(&inventory);
         });
+    }
+
+    /// `meta: refresh_inventory`: the sources are read again, and every host sees what they say now.
+    pub(crate) fn reload_inventory(&self) -> Result<(), Diagnostic> {
+        let mut fresh = read(&self.inventory).reload()?;
+        for warning in fresh.warnings.drain(..) {
+            self.events.warn(warning);
+        }
+        *write(&self.inventory) = fresh;
+        for host in self.hosts.names() {
+            self.refresh(&host);
+        }
+        Ok(())
     }
 
     /// `meta: clear_host_errors`.

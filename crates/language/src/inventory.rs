@@ -221,6 +221,30 @@ impl Inventory {
         self.change(Change::GroupHost { host, group, parents })
     }
 
+    /// Whether [`add_host`](Self::add_host) would change anything.
+    pub fn lacks(&self, name: &HostName, groups: &[String], vars: &Vars) -> bool {
+        let Some(host) = self.hosts.get(name) else { return true };
+        let mut groups = groups.iter().filter(|group| !group.is_empty());
+        groups.any(|group| !self.is_member(host, group))
+            || vars.iter().any(|(name, value)| host.vars.get(name) != Some(value))
+    }
+
+    /// Whether [`group_host`](Self::group_host) would change anything.
+    pub fn is_ungrouped(&self, host: &HostName, group: &str, parents: &[String]) -> bool {
+        let is_child = |parent: &String| {
+            let parent = self.groups.get(parent.as_str());
+            parent.is_some_and(|parent| parent.children.contains(group))
+        };
+        self.hosts.get(host).is_none_or(|host| !self.is_member(host, group))
+            || !parents.iter().filter(|parent| *parent != "all").all(is_child)
+    }
+
+    fn is_member(&self, host: &Host, group: &str) -> bool {
+        let valid =
+            options::valid_group_name(group).filter(|_| self.options().group_names.transform());
+        host.groups.contains(valid.as_deref().unwrap_or(group))
+    }
+
     fn change(&mut self, change: Change) -> Result<(), Diagnostic> {
         self.apply(change.clone())?;
         self.changes.push(change);

@@ -1,9 +1,10 @@
 //! `add_host`: a host in the inventory of this run.
 
 use language::Vars;
-use model::{HostName, Outcome};
+use model::{Args, HostName, Outcome};
 
 use super::{Attempt, Call, Effect, Prepared, failure};
+use crate::state::read;
 
 const NAMES: &[&str] = &["name", "hostname", "host"];
 const GROUPS: &[&str] = &["groups", "groupname", "group"];
@@ -30,13 +31,21 @@ pub(super) fn run(call: &Call<'_>) -> Attempt<Prepared> {
         .collect();
     let (host, port) = split_port(&name);
     if let Some(port) = port {
-        vars.entry("ansible_port".into()).or_insert_with(|| i64::from(port).into());
+        vars.entry("ansible_ssh_port".into()).or_insert_with(|| i64::from(port).into());
     }
-    let effect = Effect::AddHost { name: HostName::new(host), groups: groups.clone(), vars };
-    let mut outcome = Outcome::ok(model::Args::new());
-    outcome
-        .result
-        .insert("add_host".into(), serde_json::json!({ "host_name": host, "groups": groups }));
+    let name = HostName::new(host);
+    let mut result = Args::new();
+    let mut shown = Args::new();
+    for (name, value) in &vars {
+        shown.insert(name.to_string(), value.to_json()?);
+    }
+    result.insert(
+        "add_host".into(),
+        serde_json::json!({ "host_name": host, "groups": groups, "host_vars": shown }),
+    );
+    let changes = read(&call.world.inventory).lacks(&name, &groups, &vars);
+    let outcome = if changes { Outcome::changed(result) } else { Outcome::ok(result) };
+    let effect = Effect::AddHost { name, groups, vars };
     Ok(Prepared::Done(outcome, vec![effect]))
 }
 

@@ -1,8 +1,9 @@
 //! `group_by`: groups made of what hosts have in common.
 
-use model::{Args, Outcome};
+use model::{Args, HostName, Outcome};
 
 use super::{Attempt, Call, Effect, Prepared};
+use crate::state::read;
 
 pub(super) fn run(call: &Call<'_>) -> Attempt<Prepared> {
     call.only(&["key", "parents"])?;
@@ -18,5 +19,8 @@ pub(super) fn run(call: &Call<'_>) -> Attempt<Prepared> {
     let mut result = Args::new();
     result.insert("add_group".into(), group.clone().into());
     result.insert("parent_groups".into(), parents.clone().into());
-    Ok(Prepared::Done(Outcome::ok(result), vec![Effect::GroupBy { group, parents }]))
+    let host = call.templar.variable("inventory_hostname")?.to_string();
+    let changes = read(&call.world.inventory).is_ungrouped(&HostName::new(host), &group, &parents);
+    let outcome = if changes { Outcome::changed(result) } else { Outcome::ok(result) };
+    Ok(Prepared::Done(outcome, vec![Effect::GroupBy { group, parents }]))
 }

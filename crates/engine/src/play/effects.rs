@@ -127,6 +127,7 @@ impl Batch<'_> {
                     .add_host(&name, &groups, vars)
                     .map_err(|diagnostic| diagnostic.or_at(&planned.task.span))?;
                 self.world.refresh(&name);
+                self.publish_groups();
             }
             Effect::GroupBy { group, parents } => {
                 for host in hosts {
@@ -135,6 +136,7 @@ impl Batch<'_> {
                         .map_err(|diagnostic| diagnostic.or_at(&planned.task.span))?;
                     self.world.refresh(host);
                 }
+                self.publish_groups();
             }
             // What one host included for all runs on that host.
             Effect::Include(include) => {

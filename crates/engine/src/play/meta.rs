@@ -166,7 +166,12 @@ impl Batch<'_> {
 
     fn carry_out(&mut self, meta: Meta, leaf: &Place, hosts: &[usize]) -> Result<(), Diagnostic> {
         match meta {
-            Meta::Noop | Meta::ResetConnection | Meta::RefreshInventory => {}
+            Meta::Noop | Meta::ResetConnection => {}
+            Meta::RefreshInventory => {
+                let reloaded = self.world.reload_inventory();
+                reloaded.map_err(|error| error.or_at(&leaf.task.task.span))?;
+                self.publish_groups();
+            }
             Meta::FlushHandlers => {
                 if leaf.task.handler.is_some() {
                     let error = Diagnostic::error("flush_handlers cannot be used as a handler");

@@ -36,7 +36,13 @@ impl Reader<'_> {
             '(' => self.tuple(),
             '{' => self.dict(),
             '\'' | '"' => self.texts(),
-            'r' | 'R' | 'u' | 'U' if self.rest[1..].starts_with(['\'', '"']) => self.texts(),
+            'r' | 'R' | 'u' | 'U' | 'b' | 'B' if self.rest[1..].starts_with(['\'', '"']) => {
+                self.texts()
+            }
+            's' if self.rest.starts_with("set()") => {
+                self.rest = &self.rest["set()".len()..];
+                Some(Value::list(Vec::new()))
+            }
             _ => self.word(),
         };
         self.depth -= 1;
@@ -103,7 +109,7 @@ impl Reader<'_> {
         let mut text = String::new();
         loop {
             let is_raw = self.rest.starts_with(['r', 'R']);
-            self.rest = self.rest.trim_start_matches(['r', 'R', 'u', 'U']);
+            self.rest = self.rest.trim_start_matches(['r', 'R', 'u', 'U', 'b', 'B']);
             self.text(&mut text, is_raw)?;
             let next = self.rest.trim_start();
             if !next.starts_with(['\'', '"']) {
@@ -177,11 +183,19 @@ impl Reader<'_> {
             "True" => Value::from(true),
             "False" => Value::from(false),
             "None" => Value::none(),
+            // Python has values for these that YAML and JSON have not.
+            _ if word == "..." || is_imaginary(word) => {
+                Value::trusted(word, Some(Arc::new(self.span.clone())))
+            }
             _ => number(word)?,
         };
         self.rest = rest;
         Some(value)
     }
+}
+
+fn is_imaginary(word: &str) -> bool {
+    word.strip_suffix(['j', 'J']).is_some_and(|digits| number(digits).is_some())
 }
 
 /// A Python number: `0644` is none, `0o644`, `0x1f` and `1_000` are.
@@ -254,6 +268,11 @@ mod tests {
             ("'''x'''", "'x'"),
             (r"r'\n'", r"'\\n'"),
             (r"'\u00e9\x41\101\q'", r"'éAA\\q'"),
+            ("b'x'", "'x'"),
+            ("set()", "[]"),
+            ("[set(), b\"x\", ..., 1j]", "[[], 'x', '...', '1j']"),
+            ("{...}", "['...']"),
+            ("...", "'...'"),
             ("f'x'", "\"f'x'\""),
             ("1 # why", "1"),
             ("text # not why", "'text # not why'"),
