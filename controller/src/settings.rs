@@ -4,6 +4,7 @@
 mod config_file;
 mod configuration;
 pub(crate) mod definition;
+mod display;
 mod inventory;
 
 use std::collections::BTreeMap;
@@ -64,6 +65,7 @@ pub(crate) struct Settings {
     pub(crate) skip_tags: Vec<String>,
     pub(crate) display_skipped: bool,
     pub(crate) display_ok: bool,
+    pub(crate) display: display::Display,
     pub(crate) verbosity: u8,
     /// For the person, e.g. about a configuration that was not read.
     pub(crate) warnings: Vec<String>,
@@ -145,6 +147,7 @@ impl Settings {
             skip_tags: set.list("TAGS_SKIP")?,
             display_skipped: display("display_skipped_hosts")?,
             display_ok: display("display_ok_hosts")?,
+            display: display::display(&set)?,
             verbosity: set.number("DEFAULT_VERBOSITY")?.unwrap_or(0),
             warnings,
             configuration: Arc::new(set),

@@ -35,8 +35,9 @@ fn variable_name(call: &Call<'_>, name: &str) -> Attempt<String> {
     if starts_well && letters.all(|letter| letter.is_alphanumeric() || letter == '_') {
         return Ok(name);
     }
-    Err(failure(format!(
-        "The variable name '{name}' is not valid. Variables must start with a letter or underscore character, and \
-         contain only letters, numbers and underscores."
+    Err(failure(format!("Invalid variable name '{name}'.")).hinted(Some(
+        "Variable names must be strings starting with a letter or underscore character, and contain only letters, \
+         numbers and underscores."
+            .to_owned(),
     )))
 }
