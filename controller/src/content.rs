@@ -60,9 +60,13 @@ pub(crate) fn load(wanted: Wanted, settings: &Settings) -> Result<Content, CliEr
             let what = if source.is_dir(path) { "is not a file" } else { "could not be found" };
             return Err(CliError::failed(format!("the playbook: {} {what}", path.display())));
         }
+        // Places and `playbook_dir` are absolute, as in Ansible.
+        let path = std::path::absolute(path).map_err(|error| {
+            CliError::failed(format!("cannot tell the directory of {}: {error}", path.display()))
+        })?;
         let directory = path.parent().unwrap_or(Path::new(""));
         inventory.add_vars_directory(&*source, directory, true)?;
-        loaded.push(loader.playbook(path)?);
+        loaded.push(loader.playbook(&path)?);
     }
     warnings.append(&mut inventory.warnings);
     warnings.extend(check_hosts(&inventory, &pattern, options.limit.as_deref(), settings)?);

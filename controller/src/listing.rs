@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::path::Path;
 
 use jinja::Value;
 use language::{Common, Item, Play, Role, Task};
@@ -21,7 +22,7 @@ pub(crate) struct What {
 pub(crate) fn listing(content: &Content, what: What) -> Result<String, CliError> {
     let mut out = String::new();
     for playbook in &content.playbooks {
-        let _ = writeln!(out, "\nplaybook: {}", playbook.path.display());
+        let _ = writeln!(out, "\nplaybook: {}", shown(&playbook.path).display());
         for (number, play) in playbook.plays.iter().enumerate() {
             list_play(&mut out, content, number + 1, play, what)?;
         }
@@ -132,4 +133,9 @@ fn texts(value: &Value) -> Vec<String> {
 
 fn join(tags: &BTreeSet<String>) -> String {
     tags.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+/// A playbook's path as it was given, if that was below the working directory.
+pub(crate) fn shown(path: &Path) -> &Path {
+    let here = std::env::current_dir();
+    here.ok().and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path)
 }

@@ -11,6 +11,7 @@ mod log;
 mod programs;
 mod recorder;
 mod remote;
+mod reporters;
 mod runner;
 mod server;
 mod settings;

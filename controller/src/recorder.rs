@@ -57,7 +57,10 @@ pub(crate) fn shorten(kind: &mut EventKind, short: impl Fn(&mut String)) {
         EventKind::RunStarted { playbooks, .. } => playbooks.iter_mut().for_each(short),
         EventKind::TaskStarted { place: Some(place), .. } => short(&mut place.file),
         EventKind::TaskFinished { result, .. } | EventKind::ItemFinished { result, .. } => {
-            result.diagnostic.iter_mut().for_each(&short);
+            for cause in &mut result.causes {
+                short(&mut cause.message);
+                cause.place.iter_mut().for_each(|place| short(&mut place.file));
+            }
             result.place.iter_mut().for_each(|place| short(&mut place.file));
         }
         EventKind::Included { file, .. } => short(file),

@@ -4,6 +4,7 @@
 mod config_file;
 mod configuration;
 pub(crate) mod definition;
+mod display;
 mod inventory;
 
 use std::collections::BTreeMap;
@@ -69,6 +70,7 @@ pub(crate) struct Settings {
     pub(crate) display_skipped: bool,
     pub(crate) show_custom_stats: bool,
     pub(crate) display_ok: bool,
+    pub(crate) display: display::Display,
     pub(crate) verbosity: u8,
     /// For the person, e.g. about a configuration that was not read.
     pub(crate) warnings: Vec<String>,
@@ -153,6 +155,7 @@ impl Settings {
             display_skipped: display("display_skipped_hosts")?,
             show_custom_stats: display("show_custom_stats")?,
             display_ok: display("display_ok_hosts")?,
+            display: display::display(&set)?,
             verbosity: set.number("DEFAULT_VERBOSITY")?.unwrap_or(0),
             warnings,
             configuration: Arc::new(set),

@@ -82,6 +82,7 @@ impl AdHocArgs {
     pub(crate) fn load(&self, call: &Call, around: Surroundings<'_>) -> Result<Content, CliError> {
         let options = engine_options(self.flags(), &around)?;
         let path = around.base.join(NAME);
+        let path = std::path::absolute(&path).unwrap_or(path);
         let wanted = Wanted {
             playbooks: vec![path.clone()],
             texts: Memory::new([(path, call.playbook())]),

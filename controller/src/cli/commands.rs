@@ -12,7 +12,9 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use super::{Cli, GlobalArgs};
-use super::{agents, completion, config, facts, inventory, ping, playbook, run, runs, serve, token};
+use super::{
+    agents, completion, config, facts, inventory, ping, playbook, run, runs, serve, token,
+};
 use crate::error::CliError;
 use crate::settings::Environment;
 

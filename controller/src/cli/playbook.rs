@@ -1,12 +1,11 @@
 //! `muster playbook PLAYBOOK...`: `ansible-playbook`, with its flags.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 use language::Memory;
-use report::{Console, Reporter};
+use report::Reporter;
 
 use super::GlobalArgs;
 use super::options::{
@@ -15,9 +14,9 @@ use super::options::{
 use crate::content::{self, Content, Wanted};
 use crate::error::CliError;
 use crate::job::{Job, Surroundings};
-use crate::listing::{What, listing};
+use crate::listing::{What, listing, shown};
 use crate::settings::{Environment, Settings};
-use crate::{runner, terminal};
+use crate::{reporters, runner, terminal};
 
 /// `muster playbook`.
 #[derive(Debug, Clone, Args)]
@@ -119,10 +118,8 @@ impl PlaybookArgs {
     /// Shows a run as Ansible does.
     pub(crate) fn reporter(&self, settings: &Settings) -> Box<dyn Reporter> {
         let mut options = terminal::report_options(self.run.verbose.max(settings.verbosity), true);
-        options.display_skipped = settings.display_skipped;
         options.show_custom_stats = settings.show_custom_stats;
-        options.display_ok = settings.display_ok;
-        Box::new(Console::new(Box::new(io::stdout()), Box::new(io::stderr()), options))
+        reporters::reporters(settings, options, "default")
     }
 
     fn list(&self, content: &Content) -> Result<ExitCode, CliError> {
@@ -137,7 +134,7 @@ impl PlaybookArgs {
             };
             listing(content, what)?
         } else {
-            let names = content.playbooks.iter().map(|playbook| playbook.path.display());
+            let names = content.playbooks.iter().map(|playbook| shown(&playbook.path).display());
             names.fold(String::new(), |text, name| text + &format!("\nplaybook: {name}\n"))
         };
         terminal::print(&text)?;

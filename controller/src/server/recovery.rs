@@ -243,7 +243,7 @@ fn host_result(events: &[Event], plan: &Plan, mut outcome: Outcome) -> HostResul
         ignored: false,
         rescued: false,
         no_log: plan.no_log,
-        diagnostic: None,
+        causes: Vec::new(),
         verbose_always: false,
         place: task.and_then(|(.., place)| place.clone()),
         took: Duration::ZERO,

@@ -205,6 +205,7 @@ async fn a_run_that_was_cut_off_is_told_to_its_end() {
         action: "ansible.builtin.command".into(),
         handler: false,
         place: None,
+        check: false,
     };
     store.append_events(&[Event { run: id, seq: 1, at: Timestamp::now(), kind }]).await.unwrap();
     let agent = model::AgentId::generate();

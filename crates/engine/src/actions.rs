@@ -139,6 +139,17 @@ fn takes_text(action: &str) -> bool {
 
 /// The arguments of a task, rendered. `assert` and `debug` keep their expressions as text.
 pub(crate) fn arguments(planned: &Planned, templar: &Templar<'_>) -> Attempt<Vars> {
+    finalized(planned, templar).map_err(|error| {
+        let action = &planned.task.action;
+        let collection = if action.name.contains('.') { "" } else { "ansible.builtin." };
+        error.purpose(
+            format!("Finalization of task args for '{collection}{}' failed", action.name),
+            Some(action.span.clone()),
+        )
+    })
+}
+
+fn finalized(planned: &Planned, templar: &Templar<'_>) -> Attempt<Vars> {
     let action = &planned.task.action;
     let mut args = module_defaults(planned, templar)?;
     if let Some(raw) = &action.args_template {
@@ -146,19 +157,26 @@ pub(crate) fn arguments(planned: &Planned, templar: &Templar<'_>) -> Attempt<Var
     }
     match &action.free_form {
         Some(raw) if takes_text(&action.name) => {
-            args.insert("_raw_params".into(), templar.resolve(raw)?);
+            args.insert("_raw_params".into(), argument("_raw_params", raw, templar)?);
         }
         Some(raw) => args.extend(dict(&templar.resolve(raw)?, &action.written)?),
         None => {}
     }
     for (name, raw) in &action.args {
         let is_expression = matches!((&*action.name, &**name), ("assert", "that"));
-        let value = if is_expression { raw.clone() } else { templar.resolve(raw)? };
+        let value = if is_expression { raw.clone() } else { argument(name, raw, templar)? };
         if !value.is_omit() {
             args.insert(name.clone(), value);
         }
     }
     Ok(args)
+}
+
+fn argument(name: &str, raw: &Value, templar: &Templar<'_>) -> Attempt<Value> {
+    templar.resolve(raw).map_err(|error| {
+        let place = raw.origin().map(|origin| (**origin).clone());
+        error.purpose(format!("Error while resolving value for '{name}'"), place)
+    })
 }
 
 fn module_defaults(planned: &Planned, templar: &Templar<'_>) -> Attempt<Vars> {

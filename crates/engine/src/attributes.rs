@@ -36,17 +36,30 @@ pub(crate) struct Keywords<'a> {
 }
 
 impl<'a> Keywords<'a> {
+    /// A keyword that is set, as `parse` reads it.
+    fn read<T>(
+        &self,
+        name: &str,
+        pick: impl Fn(&'a Common) -> Option<&'a Value>,
+        parse: impl FnOnce(&Value) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        let Some(raw) = self.planned.inherited(pick) else { return Ok(None) };
+        let place = || raw.origin().map(|origin| (**origin).clone());
+        let read = self.templar.resolve(raw).and_then(|value| {
+            let is_set = !value.is_omit() && !value.is_none();
+            is_set.then(|| parse(&value)).transpose()
+        });
+        read.map_err(|error| {
+            error.at(place).purpose(format!("Error processing keyword '{name}'"), place())
+        })
+    }
+
     fn value(
         &self,
+        name: &str,
         pick: impl Fn(&'a Common) -> Option<&'a Value>,
     ) -> Result<Option<Value>, Error> {
-        match self.planned.inherited(pick) {
-            Some(raw) => self
-                .templar
-                .resolve(raw)
-                .map(|value| (!value.is_omit() && !value.is_none()).then_some(value)),
-            None => Ok(None),
-        }
+        self.read(name, pick, |value| Ok(value.clone()))
     }
 
     pub(crate) fn flag(
@@ -54,14 +67,15 @@ impl<'a> Keywords<'a> {
         name: &str,
         pick: impl Fn(&'a Common) -> Option<&'a Value>,
     ) -> Result<Option<bool>, Error> {
-        self.value(pick)?.map(|value| to_bool(name, &value)).transpose()
+        self.read(name, pick, |value| to_bool(name, value))
     }
 
     fn text(
         &self,
+        name: &str,
         pick: impl Fn(&'a Common) -> Option<&'a Value>,
     ) -> Result<Option<String>, Error> {
-        Ok(self.value(pick)?.map(|value| value.to_string()))
+        self.read(name, pick, |value| Ok(value.to_string()))
     }
 
     /// A connection variable of the host, e.g. `ansible_host`.
@@ -96,7 +110,10 @@ impl<'a> Keywords<'a> {
     }
 
     pub(crate) fn delegate_to(&self) -> Result<Option<HostName>, Error> {
-        Ok(self.text(|c| c.delegate_to.as_ref())?.map(HostName::new))
+        let Some(raw) = self.planned.inherited(|c| c.delegate_to.as_ref()) else { return Ok(None) };
+        let value = self.templar.resolve(raw)?;
+        let is_set = !value.is_omit() && !value.is_none();
+        Ok(is_set.then(|| HostName::new(value.to_string())))
     }
 
     /// `there`: the keywords as the host sees them that the task is delegated to; privileges are those of that host.
@@ -109,10 +126,9 @@ impl<'a> Keywords<'a> {
             check: self.flag("check_mode", |c| c.check_mode.as_ref())?.unwrap_or(options.check),
             diff: self.flag("diff", |c| c.diff.as_ref())?.unwrap_or(options.diff),
         };
-        let timeout = match self.value(|c| c.timeout.as_ref())? {
-            Some(value) => seconds("timeout", &value)?,
-            None => Duration::from_secs(options.task_timeout),
-        };
+        let timeout = self
+            .read("timeout", |c| c.timeout.as_ref(), |value| seconds("timeout", value))?
+            .unwrap_or(Duration::from_secs(options.task_timeout));
         Ok(Attributes {
             mode,
             run_as: there.run_as(options)?,
@@ -129,7 +145,13 @@ impl<'a> Keywords<'a> {
         for raw in self.planned.gathered(|c| &c.environment) {
             let value = match self.templar.resolve(raw) {
                 Err(error) if gathers && error.is_undefined() => continue,
-                value => value?,
+                Err(error) => {
+                    let place = raw.origin().map(|origin| (**origin).clone());
+                    return Err(error
+                        .purpose("Error processing keyword 'environment'", place)
+                        .into());
+                }
+                Ok(value) => value,
             };
             let parts = value.as_list().map_or_else(|| vec![value.clone()], jinja::List::snapshot);
             for part in parts {
@@ -156,7 +178,7 @@ impl<'a> Keywords<'a> {
         }
         let method = self
             .variable_text(&["ansible_become_method"])?
-            .or(self.text(|c| c.become_method.as_ref())?)
+            .or(self.text("become_method", |c| c.become_method.as_ref())?)
             .or(options.defaults.become_method.clone());
         let method = method_by_name(method.as_deref())?;
         let own = |what: &str| match method {
@@ -165,15 +187,15 @@ impl<'a> Keywords<'a> {
         };
         let user = self
             .variable_text(&["ansible_become_user", &own("user")])?
-            .or(self.text(|c| c.become_user.as_ref())?)
+            .or(self.text("become_user", |c| c.become_user.as_ref())?)
             .or(options.defaults.become_user.clone())
             .unwrap_or_else(|| "root".to_owned());
         let exe = self
             .variable_text(&["ansible_become_exe", &own("exe")])?
-            .or(self.text(|c| c.become_exe.as_ref())?);
+            .or(self.text("become_exe", |c| c.become_exe.as_ref())?);
         let flags = self
             .variable_text(&["ansible_become_flags", &own("flags")])?
-            .or(self.text(|c| c.become_flags.as_ref())?);
+            .or(self.text("become_flags", |c| c.become_flags.as_ref())?);
         let flags = flags.map(|text| words("become_flags", &text)).transpose()?;
         let password = self
             .variable_text(&["ansible_become_password", "ansible_become_pass", &own("pass")])?
@@ -192,19 +214,19 @@ impl<'a> Keywords<'a> {
         let defaults = &options.defaults;
         let connection = self
             .variable_text(&["ansible_connection"])?
-            .or(self.text(|c| c.connection.as_ref())?)
+            .or(self.text("connection", |c| c.connection.as_ref())?)
             .or(defaults.connection.clone());
         let connection = connection_by_name(connection.as_deref(), default)?;
         let port = match self
             .any_variable(&["ansible_port", "ansible_ssh_port"])?
-            .or(self.value(|c| c.port.as_ref())?)
+            .or(self.value("port", |c| c.port.as_ref())?)
         {
             Some(value) => Some(port_number(&value)?),
             None => None,
         };
         let user = self
             .variable_text(&["ansible_user", "ansible_ssh_user"])?
-            .or(self.text(|c| c.remote_user.as_ref())?)
+            .or(self.text("remote_user", |c| c.remote_user.as_ref())?)
             .or(defaults.remote_user.clone());
         let mut ssh_args = words("ssh arguments", &defaults.ssh_args)?;
         for name in ["ansible_ssh_common_args", "ansible_ssh_extra_args"] {

@@ -5,12 +5,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jinja::Error;
-use model::{Args, EventKind, HostName, HostResult, Outcome, Place, Recap, Verdict};
+use model::{Args, Cause, EventKind, HostName, HostResult, Outcome, Place, Recap, Verdict};
 use tokio::sync::mpsc;
-use yaml::{Diagnostic, Span, Style};
+use yaml::Span;
 
 use crate::attributes::Tolerance;
 use crate::walk::Planned;
+
+/// How the message of a task begins that could not be carried out.
+pub(crate) const TASK_FAILED: &str = "Task failed";
 
 const CENSORED: &str =
     "the output has been hidden due to the fact that 'no_log: true' was specified for this result";
@@ -39,6 +42,7 @@ pub(crate) struct Announcement {
     pub(crate) action: String,
     pub(crate) handler: bool,
     pub(crate) place: Place,
+    pub(crate) check: bool,
 }
 
 impl Announcement {
@@ -48,6 +52,7 @@ impl Announcement {
             action: self.action.clone(),
             handler: self.handler,
             place: Some(self.place.clone()),
+            check: self.check,
         }
     }
 }
@@ -59,7 +64,7 @@ pub(crate) struct Draft<'a> {
     pub(crate) task: &'a str,
     pub(crate) planned: &'a Planned,
     pub(crate) outcome: Outcome,
-    pub(crate) diagnostic: Option<String>,
+    pub(crate) causes: Vec<Cause>,
     pub(crate) tolerance: Tolerance,
     pub(crate) took: Duration,
 }
@@ -117,8 +122,7 @@ impl Events {
 
     /// A result as it may be shown.
     pub(crate) fn host_result(draft: Draft<'_>) -> HostResult {
-        let Draft { host, delegated_to, task, planned, outcome, diagnostic, tolerance, took } =
-            draft;
+        let Draft { host, delegated_to, task, planned, outcome, causes, tolerance, took } = draft;
         let action = &planned.task.action;
         HostResult {
             host: host.clone(),
@@ -129,8 +133,8 @@ impl Events {
             ignored: matches!(outcome.verdict, Verdict::Failed { .. }) && tolerance.ignore_errors,
             rescued: false,
             no_log: tolerance.no_log,
-            diagnostic: diagnostic.filter(|_| !tolerance.no_log),
-            verbose_always: is_shown_whole(&action.name, &outcome),
+            verbose_always: causes.is_empty() && is_shown_whole(&action.name, &outcome),
+            causes: if tolerance.no_log { Vec::new() } else { causes },
             place: Some(place(&planned.task.span)),
             took,
             outcome: if tolerance.no_log { censored(outcome) } else { outcome },
@@ -146,12 +150,17 @@ fn is_shown_whole(action: &str, outcome: &Outcome) -> bool {
 /// What of a `no_log` result may be shown: that it was hidden, and how it ended.
 fn censored(outcome: Outcome) -> Outcome {
     let hide = |_: String| CENSORED.to_owned();
+    let changed = outcome.is_changed();
     let verdict = match outcome.verdict {
         Verdict::Failed { message } => Verdict::Failed { message: hide(message) },
         Verdict::Unknown { message } => Verdict::Unknown { message: hide(message) },
         other => other,
     };
-    Outcome::new(verdict, Args::from_iter([("censored".to_owned(), CENSORED.into())]))
+    let mut result = Args::from_iter([("censored".to_owned(), CENSORED.into())]);
+    if changed {
+        result.insert("changed".to_owned(), true.into());
+    }
+    Outcome::new(verdict, result)
 }
 
 /// A place as events name it.
@@ -159,7 +168,17 @@ pub(crate) fn place(span: &Span) -> Place {
     Place { file: span.path().display().to_string(), line: span.line, column: span.column }
 }
 
-/// An evaluation error as people see it; without a place of its own it is shown at the task.
-pub(crate) fn diagnostic_of(error: &Error, task: &Span) -> String {
-    Diagnostic::from(error.clone()).or_at(task).render(Style::Plain)
+/// An evaluation error as people see it: from the task to the mistake.
+pub(crate) fn causes_of(error: &Error, task: &Span) -> Vec<Cause> {
+    let cause = |message: &str, span: Option<&Span>| Cause {
+        message: message.to_owned(),
+        place: span.map(place),
+        hint: None,
+    };
+    let mut causes = vec![cause(TASK_FAILED, Some(task))];
+    causes.extend(error.causes().map(|(message, span)| cause(message, span)));
+    if let Some(last) = causes.last_mut() {
+        last.hint = error.hint().map(ToOwned::to_owned);
+    }
+    causes
 }

@@ -71,10 +71,10 @@ fn values(r#loop: &language::Loop, templar: &Templar<'_>) -> Result<Vec<Value>, 
     {
         return Ok(values);
     }
-    Err(Error::new(
-        ErrorKind::Type,
-        format!("The `loop` value must resolve to a 'list', not '{}'.", value.type_name()),
-    ))
+    let message =
+        format!("The `loop` value must resolve to a 'list', not '{}'.", value.type_name());
+    let hint = "Provide a list of items/templates, or a template resolving to a list.";
+    Err(Error::new(ErrorKind::Type, message).hinted(Some(hint.to_owned())))
 }
 
 fn names(task: &Task, templar: &Templar<'_>) -> Result<Names, Error> {

@@ -107,12 +107,20 @@ async fn play_one(world: &Arc<World>, play: &Arc<Play>) -> Result<BatchEnd, Diag
         return Ok(BatchEnd::Done);
     }
     let batches = with_play_templar(world, play, &scope, |templar| batches(play, &hosts, templar))?;
+    let check = with_play_templar(world, play, &scope, |templar| {
+        play_flag(templar, "check_mode", play.common.check_mode.as_ref())
+    })?
+    .unwrap_or(world.options.check);
     for batch in batches {
         let batch = alive(world, &batch);
         if batch.is_empty() {
             continue;
         }
-        world.events.send(EventKind::PlayStarted { name: name.clone(), hosts: batch.clone() });
+        world.events.send(EventKind::PlayStarted {
+            name: name.clone(),
+            hosts: batch.clone(),
+            check,
+        });
         match play_batch(world, play, &scope, &hosts, &batch).await? {
             BatchEnd::Done => {}
             BatchEnd::EndPlay => return Ok(BatchEnd::EndPlay),

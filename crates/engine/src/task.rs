@@ -15,12 +15,12 @@ use std::time::{Duration, Instant};
 use indexmap::IndexMap;
 use jinja::{Error, Templar, Value};
 use language::{Layer, Level, Scope};
-use model::{HostName, HostResult, Outcome, Verdict};
+use model::{Cause, HostName, HostResult, Outcome, Verdict};
 
 use crate::actions::{self, Draft, Effect};
 use crate::attributes::{Attributes, Keywords, Tolerance};
 use crate::cursor::Leaf;
-use crate::events::{Announcement, diagnostic_of};
+use crate::events::{Announcement, TASK_FAILED, causes_of};
 use crate::link::Target;
 use crate::loops::{self, LoopItem};
 use crate::scope::{PlayScope, TaskFiles};
@@ -79,7 +79,7 @@ struct Work {
     tolerance: Tolerance,
     outcome: Option<Outcome>,
     effects: Vec<Effect>,
-    diagnostic: Option<String>,
+    causes: Vec<Cause>,
     took: Duration,
 }
 
@@ -108,7 +108,7 @@ impl Work {
             tolerance: Tolerance::default(),
             outcome: None,
             effects: Vec::new(),
-            diagnostic: None,
+            causes: Vec::new(),
             took: Duration::ZERO,
         }
     }
@@ -333,8 +333,12 @@ impl<'a> HostTask<'a> {
 
     fn fail(&self, work: &mut Work, error: &Error) {
         work.what = What::Done { judge: false };
-        work.outcome = Some(Outcome::failed(format!("Task failed: {}", error.message())));
-        work.diagnostic = Some(diagnostic_of(error, &self.planned.task.span));
+        let message = error.whole_message();
+        // What an action says of its own accord is its result; a mistake in the content is the task's.
+        let is_plain = error.place().is_none() && error.causes().count() == 1;
+        let told = if is_plain { message } else { format!("{TASK_FAILED}: {message}") };
+        work.outcome = Some(Outcome::failed(told));
+        work.causes = causes_of(error, &self.planned.task.span);
     }
 
     fn finish_with_error(self, error: &Error, took: Duration) -> TaskDone {

@@ -248,7 +248,7 @@ fn in_host_order(lines: Vec<String>) -> String {
 
 fn tell(event: &EventKind, lines: &mut Vec<String>) {
     match event {
-        EventKind::PlayStarted { name, hosts } => {
+        EventKind::PlayStarted { name, hosts, .. } => {
             let hosts: Vec<&str> = hosts.iter().map(HostName::as_str).collect();
             lines.push(format!("PLAY {name} [{}]", hosts.join(" ")));
         }
@@ -274,7 +274,7 @@ fn tell(event: &EventKind, lines: &mut Vec<String>) {
         EventKind::Retried { host, left, .. } => {
             lines.push(format!("  {host}: retrying, {left} left"));
         }
-        EventKind::Included { file, hosts } => {
+        EventKind::Included { file, hosts, .. } => {
             let hosts: Vec<&str> = hosts.iter().map(HostName::as_str).collect();
             lines.push(format!("  included {file} for {}", hosts.join(" ")));
         }
@@ -329,12 +329,17 @@ fn told(result: &HostResult) -> String {
             marks += mark;
         }
     }
-    let diagnostic = result
-        .diagnostic
-        .as_deref()
-        .map(|text| format!("\n{}", text.trim_end()))
-        .unwrap_or_default();
-    format!("{}{to}: {verdict}{shown}{marks}{diagnostic}", result.host)
+    let mut causes = String::new();
+    for cause in result.causes.iter().filter(|cause| cause.place.as_ref() != result.place.as_ref())
+    {
+        let place = cause
+            .place
+            .as_ref()
+            .map(|place| format!("{}:{}:{}: ", place.file, place.line, place.column));
+        let hint = cause.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+        causes += &format!("\n    {}{}{hint}", place.unwrap_or_default(), cause.message);
+    }
+    format!("{}{to}: {verdict}{shown}{marks}{causes}", result.host)
 }
 
 /// `UPDATE_SUITES=1` writes the transcripts that came out into the files; read the diff before you commit it.

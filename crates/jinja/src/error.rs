@@ -47,6 +47,10 @@ struct Inner {
     message: String,
     place: Option<Span>,
     notes: Vec<Note>,
+    /// The whole scalar that the place is in.
+    scalar: Option<Span>,
+    /// What was being done with the value, the innermost first.
+    purposes: Vec<Note>,
     hint: Option<String>,
 }
 
@@ -67,6 +71,8 @@ impl Error {
             message: message.into(),
             place: None,
             notes: Vec::new(),
+            scalar: None,
+            purposes: Vec::new(),
             hint: None,
         }))
     }
@@ -149,6 +155,39 @@ impl Error {
         self
     }
 
+    /// The same error in this scalar, unless a nearer one is known.
+    pub(crate) fn inside(mut self, scalar: Option<&Span>) -> Self {
+        if self.0.scalar.is_none() {
+            self.0.scalar = scalar.cloned();
+        }
+        self
+    }
+
+    /// The same error with what the value was wanted for: `Error while resolving value for 'msg'`.
+    pub fn purpose(mut self, text: impl Into<String>, place: Option<Span>) -> Self {
+        self.0.purposes.push(Note { text: text.into(), place });
+        self
+    }
+
+    /// What it was all for, then the sentence: everything in one line.
+    pub fn whole_message(&self) -> String {
+        let purposes = self.0.purposes.iter().rev().map(|purpose| purpose.text.as_str());
+        purposes.chain([self.message()]).collect::<Vec<_>>().join(": ")
+    }
+
+    /// From what it was for to the mistake itself, each with its place. The mistake is placed where its scalar begins
+    /// when both are on one line, as Ansible does.
+    pub fn causes(&self) -> impl Iterator<Item = (&str, Option<&Span>)> {
+        let own = match (&self.0.place, &self.0.scalar) {
+            (Some(place), Some(scalar)) if is_line_of(place, scalar) => Some(scalar),
+            (place, _) => place.as_ref(),
+        };
+        let purposes = self.0.purposes.iter().rev();
+        purposes
+            .map(|purpose| (purpose.text.as_str(), purpose.place.as_ref()))
+            .chain([(self.message(), own)])
+    }
+
     /// The same error with a hint, unless it has one.
     pub fn hinted(mut self, hint: Option<String>) -> Self {
         if self.0.hint.is_none() {
@@ -193,6 +232,10 @@ impl From<Error> for Diagnostic {
             None => diagnostic,
         }
     }
+}
+
+fn is_line_of(place: &Span, scalar: &Span) -> bool {
+    place.line == scalar.line && place.path() == scalar.path()
 }
 
 /// The known name nearest to a misspelt one, as a hint.

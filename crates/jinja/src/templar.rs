@@ -204,11 +204,17 @@ impl<'a> Templar<'a> {
             "Conditional result ({}) was derived from value of type '{}' at '{}'. Conditionals must have a boolean result.",
             Value::from(truth),
             result.type_name(),
-            result.origin().map_or_else(|| "<unknown>".to_owned(), ToString::to_string),
+            result
+                .origin()
+                .or(condition.origin())
+                .map_or_else(|| "<unknown>".to_owned(), ToString::to_string),
         );
         if !self.environment.allow_broken_conditionals {
             let place = condition.origin().map(|origin| (**origin).clone());
-            return Err(Error::new(ErrorKind::Condition, message).at(|| place));
+            let hint = "Broken conditionals can be temporarily allowed with the `ALLOW_BROKEN_CONDITIONALS` \
+                        configuration option.";
+            let error = Error::new(ErrorKind::Condition, message).at(|| place);
+            return Err(error.hinted(Some(hint.to_owned())));
         }
         self.note(message);
         Ok(Value::from(truth).marked(result.marks().without(Marks::SECRET | Marks::TRUSTED)))
@@ -428,6 +434,16 @@ impl<'a> Templar<'a> {
     }
 
     fn evaluate(
+        &self,
+        text: &Arc<str>,
+        origin: Option<&Arc<Span>>,
+        mode: Mode,
+    ) -> Result<Value, Error> {
+        self.evaluate_at(text, origin, mode)
+            .map_err(|error| error.inside(origin.map(|origin| &**origin)))
+    }
+
+    fn evaluate_at(
         &self,
         text: &Arc<str>,
         origin: Option<&Arc<Span>>,

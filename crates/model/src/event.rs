@@ -40,6 +40,9 @@ pub enum EventKind {
         name: String,
         /// The hosts of this batch.
         hosts: Vec<HostName>,
+        /// Check mode.
+        #[serde(default)]
+        check: bool,
     },
     /// No host of the inventory matches the play (or `--limit`).
     NoHostsMatched {
@@ -56,6 +59,9 @@ pub enum EventKind {
         handler: bool,
         /// Where the task stands.
         place: Option<Place>,
+        /// Check mode.
+        #[serde(default)]
+        check: bool,
     },
     /// A command printed something while it ran.
     Output {
@@ -104,6 +110,9 @@ pub enum EventKind {
         file: String,
         /// The hosts.
         hosts: Vec<HostName>,
+        /// The item, when it was included in a loop.
+        #[serde(default)]
+        item: Option<Item>,
     },
     /// A handler was notified.
     HandlerNotified {
@@ -195,15 +204,27 @@ pub struct HostResult {
     pub rescued: bool,
     /// The task is `no_log`.
     pub no_log: bool,
-    /// An error in the content that made it fail: message, place, excerpt and hint, as shown to people.
+    /// An error in the content that made it fail: from the task to the mistake.
     #[serde(default)]
-    pub diagnostic: Option<String>,
+    pub causes: Vec<Cause>,
     /// `debug` and its like: the result is shown whole whatever the verbosity.
     pub verbose_always: bool,
     /// Where the task stands.
     pub place: Option<Place>,
     /// How long it took, queueing in the controller not included.
     pub took: Duration,
+}
+
+/// A step on the way to a mistake in the content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    /// What went wrong, or what was being done.
+    pub message: String,
+    /// Where that is written.
+    pub place: Option<Place>,
+    /// What may have been meant.
+    #[serde(default)]
+    pub hint: Option<String>,
 }
 
 /// An item of a loop as shown to people.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::screen::{Screen, Tone};
 use crate::text::{Layout, harmless, json};
-use crate::{Options, Reporter, diff, result};
+use crate::{Options, Reporter, diff, failure, result};
 
 /// Writes results as `host | SUCCESS => {...}`, and the output of commands as it was.
 pub struct Minimal {
@@ -61,7 +61,8 @@ fn explain(screen: &mut Screen, result: &HostResult, options: &Options) -> io::R
         result.outcome.warnings.iter().try_for_each(|warning| screen.warning(warning))?;
     }
     if result.outcome.is_failed() {
-        screen.task_error(&result::failure(result, message(result), options))?;
+        let text = failure::failure(result, message(result), options);
+        screen.task_error(&text, options.failed_to_stderr)?;
     }
     if options.show_diff && result.outcome.is_changed() && !result.no_log {
         let text = diff::render(&result.outcome.diff, screen);
@@ -119,7 +120,10 @@ impl Minimal {
 
     fn unreachable(&mut self, host: &HostName, message: &str) -> io::Result<()> {
         let host = harmless(host.as_str());
-        self.screen.task_error(&harmless(message))?;
+        self.screen.task_error(
+            &format!("Task failed: {}", harmless(message)),
+            self.options.failed_to_stderr,
+        )?;
         let args = serde_json::json!({"changed": false, "msg": message, "unreachable": true});
         let dump = json(&args, Layout::Pretty);
         self.screen.line(&format!("{host} | UNREACHABLE! => {dump}"), Tone::Unreachable)

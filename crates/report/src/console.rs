@@ -8,7 +8,7 @@ use model::{
 
 use crate::screen::{Screen, Tone};
 use crate::text::harmless;
-use crate::{Options, Reporter, diff, result};
+use crate::{Options, Reporter, diff, failure, result};
 
 /// Writes a run the way Ansible's `default` callback does.
 pub struct Console {
@@ -19,6 +19,8 @@ pub struct Console {
     task: Option<Task>,
     /// What `set_stats` collected, by host.
     stats: Option<serde_json::Value>,
+    /// The run is in check mode.
+    check: bool,
 }
 
 /// The task whose results are being written.
@@ -37,22 +39,34 @@ impl Console {
             options,
             play: None,
             task: None,
+            check: false,
             stats: None,
         }
     }
 
-    fn start_play(&mut self, name: &str) -> io::Result<()> {
-        self.task = None;
-        self.play = Some(name.to_owned());
-        self.screen.banner(&format!("PLAY [{name}]"))
+    /// ` [CHECK MODE]`, for a banner.
+    fn marker(&self, check: bool) -> &'static str {
+        if check && self.options.check_markers { " [CHECK MODE]" } else { "" }
     }
 
-    fn start_task(&mut self, name: &str, handler: bool, place: Option<&Place>) -> io::Result<()> {
+    fn start_play(&mut self, name: &str, check: bool) -> io::Result<()> {
+        self.task = None;
+        self.play = Some(name.to_owned());
+        self.screen.banner(&format!("PLAY [{name}]{}", self.marker(check)))
+    }
+
+    fn start_task(
+        &mut self,
+        name: &str,
+        handler: bool,
+        place: Option<&Place>,
+        check: bool,
+    ) -> io::Result<()> {
         let kind = if handler { "RUNNING HANDLER" } else { "TASK" };
         self.task = Some(Task {
             name: name.to_owned(),
             place: place.cloned(),
-            banner: format!("{kind} [{name}]"),
+            banner: format!("{kind} [{name}]{}", self.marker(check)),
             is_announced: false,
         });
         // When results may be hidden, a task is announced with the first that is not.
@@ -82,7 +96,7 @@ impl Console {
             task.name == result.task && (task.place.is_none() || task.place == result.place)
         });
         if !is_current {
-            self.start_task(&result.task, false, result.place.as_ref())?;
+            self.start_task(&result.task, false, result.place.as_ref(), false)?;
         }
         self.announce()
     }
@@ -96,9 +110,7 @@ impl Console {
                 self.explain(result, message)?;
                 let word = if result.outcome.is_unknown() { "unknown" } else { "failed" };
                 let dump = result::dump(result, false, &self.options);
-                return self
-                    .screen
-                    .line(&format!("{word}: [{host}] {label} => {dump}"), Tone::Error);
+                return self.fail_line(&format!("{word}: [{host}] {label} => {dump}"), Tone::Error);
             }
             Verdict::Skipped { .. } if !self.options.display_skipped => return Ok(()),
             Verdict::Skipped { .. } => (format!("skipping: [{host}] => {label} "), Tone::Skipped),
@@ -134,19 +146,39 @@ impl Console {
 
     fn task_failed(&mut self, result: &HostResult, message: &str, looped: bool) -> io::Result<()> {
         self.announce_for(result)?;
-        if !looped {
-            self.explain(result, message)?;
+        // Of the items of `debug` nothing is kept that could speak for them.
+        if !looped || result::says_its_own(result) {
+            if !looped {
+                self.explain(result, message)?;
+            }
             let word = if result.outcome.is_unknown() { "UNKNOWN" } else { "FAILED" };
             let host = result::host_label(result);
             let dump = result::dump(result, false, &self.options);
-            self.screen.line(&format!("fatal: [{host}]: {word}! => {dump}"), Tone::Error)?;
+            self.fail_line(&format!("fatal: [{host}]: {word}! => {dump}"), Tone::Error)?;
         }
         if result.ignored { self.screen.line("...ignoring", Tone::Skipped) } else { Ok(()) }
     }
 
     fn explain(&mut self, result: &HostResult, message: &str) -> io::Result<()> {
         self.warn_of(result)?;
-        self.screen.task_error(&result::failure(result, message, &self.options))
+        if let Some(Place { file, line, .. }) = &result.place
+            && self.options.path_on_failure
+            && self.options.verbosity < 2
+        {
+            let path = format!("task path: {}:{line}", harmless(file));
+            self.fail_line(&path, Tone::Error)?;
+        }
+        let text = failure::failure(result, message, &self.options);
+        self.screen.task_error(&text, self.options.failed_to_stderr)
+    }
+
+    /// A line about a failure: where failures are to go.
+    fn fail_line(&mut self, text: &str, tone: Tone) -> io::Result<()> {
+        if self.options.failed_to_stderr {
+            self.screen.error_line(text, tone)
+        } else {
+            self.screen.line(text, tone)
+        }
     }
 
     fn warn_of(&mut self, result: &HostResult) -> io::Result<()> {
@@ -188,9 +220,12 @@ impl Console {
 
     fn unreachable(&mut self, host: &HostName, message: &str, ignored: bool) -> io::Result<()> {
         self.announce()?;
-        let message = harmless(message);
         let host = harmless(host.as_str());
-        self.screen.task_error(&message)?;
+        let message = format!("Task failed: {}", message.trim_start_matches("Task failed: "));
+        let place = self.task.as_ref().and_then(|task| task.place.as_ref());
+        let origin = place.map(|place| format!("\n{}", failure::origin(place, &self.options)));
+        let told = format!("{}{}", harmless(&message), origin.unwrap_or_default());
+        self.screen.task_error(&told, self.options.failed_to_stderr)?;
         let result = serde_json::json!({"changed": false, "msg": message, "unreachable": true});
         let layout = if self.options.verbosity >= 3 {
             crate::text::Layout::Pretty
@@ -198,7 +233,8 @@ impl Console {
             crate::text::Layout::Line
         };
         let dump = crate::text::json(&result, layout);
-        self.screen.line(&format!("fatal: [{host}]: UNREACHABLE! => {dump}"), Tone::Unreachable)?;
+        let line = format!("fatal: [{host}]: UNREACHABLE! => {dump}");
+        self.fail_line(&line, Tone::Unreachable)?;
         if ignored { self.screen.line("...ignoring", Tone::Skipped) } else { Ok(()) }
     }
 
@@ -229,10 +265,24 @@ impl Console {
         Ok(())
     }
 
-    fn included(&mut self, file: &str, hosts: &[HostName]) -> io::Result<()> {
+    fn run_started(&mut self, playbooks: &[String], check: bool) -> io::Result<()> {
+        self.check = check;
+        if check && self.options.check_markers {
+            self.screen.banner("DRY RUN")?;
+        }
+        for playbook in playbooks.iter().filter(|_| self.options.verbosity >= 2) {
+            let name = playbook.rsplit('/').next().unwrap_or(playbook);
+            self.screen.banner(&format!("PLAYBOOK: {name}"))?;
+        }
+        Ok(())
+    }
+
+    fn included(&mut self, file: &str, hosts: &[HostName], item: Option<&Item>) -> io::Result<()> {
         self.announce()?;
         let hosts = hosts.iter().map(HostName::as_str).collect::<Vec<_>>().join(", ");
-        let text = format!("included: {} for {}", harmless(file), harmless(&hosts));
+        let item = item.map(|item| format!(" => {}", result::item(&item.label, false)));
+        let item = item.unwrap_or_default();
+        let text = format!("included: {} for {}{item}", harmless(file), harmless(&hosts));
         self.screen.line(&text, Tone::Skipped)
     }
 
@@ -252,6 +302,9 @@ impl Console {
         }
         self.screen.line("", Tone::Plain)?;
         self.custom_stats()?;
+        if self.check && self.options.check_markers {
+            self.screen.banner("DRY RUN")?;
+        }
         self.screen.flush()
     }
 
@@ -313,20 +366,16 @@ fn speaks_otherwise(result: &HostResult) -> bool {
 impl Reporter for Console {
     fn see(&mut self, event: &Event) -> io::Result<()> {
         match &event.kind {
-            EventKind::RunStarted { playbooks, .. } => {
-                for playbook in playbooks.iter().filter(|_| self.options.verbosity >= 2) {
-                    self.screen.banner(&format!("PLAYBOOK: {playbook}"))?;
-                }
-            }
-            EventKind::PlayStarted { name, .. } => self.start_play(name)?,
+            EventKind::RunStarted { playbooks, check } => self.run_started(playbooks, *check)?,
+            EventKind::PlayStarted { name, check, .. } => self.start_play(name, *check)?,
             EventKind::NoHostsMatched { name } => {
                 if self.play.as_deref() != Some(name) || self.task.is_some() {
-                    self.start_play(name)?;
+                    self.start_play(name, self.check)?;
                 }
                 self.screen.line("skipping: no hosts matched", Tone::Skipped)?;
             }
-            EventKind::TaskStarted { name, handler, place, .. } => {
-                self.start_task(name, *handler, place.as_ref())?;
+            EventKind::TaskStarted { name, handler, place, check, .. } => {
+                self.start_task(name, *handler, place.as_ref(), *check)?;
             }
             EventKind::Output { host, text, .. } if self.options.verbosity > 0 => {
                 self.announce()?;
@@ -345,7 +394,9 @@ impl Reporter for Console {
             EventKind::HostUnreachable { host, message, ignored } => {
                 self.unreachable(host, message, *ignored)?;
             }
-            EventKind::Included { file, hosts } => self.included(file, hosts)?,
+            EventKind::Included { file, hosts, item } => {
+                self.included(file, hosts, item.as_ref())?;
+            }
             EventKind::HandlerNotified { name, host } if self.options.verbosity > 1 => {
                 let text = format!("NOTIFIED HANDLER {name} for {host}");
                 self.screen.line(&harmless(&text), Tone::Verbose)?;

@@ -6,13 +6,20 @@
 mod adhoc;
 mod console;
 mod diff;
+mod document;
+mod failure;
 mod json_lines;
+mod junit;
 mod options;
+mod profile;
 mod result;
 mod screen;
+mod several;
 #[cfg(test)]
 mod tests;
 mod text;
+mod tree;
+mod yaml_form;
 
 use std::io;
 
@@ -20,8 +27,13 @@ use model::Event;
 
 pub use adhoc::{Minimal, OneLine};
 pub use console::Console;
+pub use document::Document;
 pub use json_lines::JsonLines;
-pub use options::Options;
+pub use junit::{JUnit, JUnitOptions};
+pub use options::{Format, Options};
+pub use profile::{Profile, Sum, Timer};
+pub use several::Several;
+pub use tree::{Keep, Tree};
 
 /// Sees the events of one run, in their order, and makes something of them.
 pub trait Reporter: Send {

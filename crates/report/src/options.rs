@@ -17,8 +17,27 @@ pub struct Options {
     pub display_ok: bool,
     /// `show_custom_stats`: what `set_stats` collected, after the recap.
     pub show_custom_stats: bool,
+    /// `display_failed_stderr`: failures go to standard error.
+    pub failed_to_stderr: bool,
+    /// `show_task_path_on_failure`.
+    pub path_on_failure: bool,
+    /// `check_mode_markers`: banners say that it is check mode.
+    pub check_markers: bool,
+    /// `callback_result_format`.
+    pub format: Format,
+    /// `callback_format_pretty`; `None` leaves it to the verbosity.
+    pub pretty: Option<bool>,
     /// Gives the text of a content file, for excerpts at failed tasks. A reporter itself opens no file.
     pub read_source: fn(&str) -> Option<String>,
+}
+
+/// How results are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// JSON.
+    Json,
+    /// YAML.
+    Yaml,
 }
 
 impl Default for Options {
@@ -31,6 +50,11 @@ impl Default for Options {
             display_skipped: true,
             display_ok: true,
             show_custom_stats: false,
+            failed_to_stderr: false,
+            path_on_failure: false,
+            check_markers: false,
+            format: Format::Json,
+            pretty: None,
             read_source: |_| None,
         }
     }

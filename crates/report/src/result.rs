@@ -1,14 +1,12 @@
 //! What is shown of a result: which keys, whether at all, and why it failed.
 
-use std::fmt::Write as _;
-
-use model::{Args, HostResult, Place, Verdict};
+use model::{Args, HostResult, Verdict};
 use serde_json::Value;
 
-use crate::Options;
 use crate::text::{Layout, harmless, json, python};
+use crate::{Format, Options, yaml_form};
 
-const CENSORED: &str =
+pub(crate) const CENSORED: &str =
     "the output has been hidden due to the fact that 'no_log: true' was specified for this result";
 
 /// The action's name without its collection, when that is the builtin one.
@@ -34,20 +32,24 @@ pub(crate) fn shown(result: &HostResult, looped: bool, options: &Options) -> Arg
         args.remove("invocation");
         args.remove("diff");
     }
+    if outcome.result.contains_key("skipped_reason") {
+        args.remove("skip_reason");
+    }
     if looped {
         args.remove("results");
-        if let Verdict::Skipped { reason } = &outcome.verdict
-            && !outcome.result.contains_key("skipped_reason")
+        if let Verdict::Skipped { .. } = outcome.verdict
+            && let Some(reason) = args.shift_remove("skip_reason")
         {
-            args.remove("skip_reason");
-            args.entry("msg").or_insert(reason.clone().into());
+            args.entry("msg").or_insert(reason);
         }
     }
     if says_its_own(result) {
         args.remove("changed");
         args.remove("invocation");
-    } else if never_ran(&outcome.verdict) && !outcome.result.contains_key("changed") {
-        args.remove("changed");
+        // The message speaks for itself.
+        if args.contains_key("msg") {
+            args.retain(|key, _| key == "msg");
+        }
     }
     args
 }
@@ -61,13 +63,8 @@ fn censored(result: &HostResult) -> Args {
     args
 }
 
-fn says_its_own(result: &HostResult) -> bool {
-    short(&result.action) == "debug" && !result.outcome.is_failed()
-}
-
-/// An error in the task itself, before any module ran.
-fn never_ran(verdict: &Verdict) -> bool {
-    matches!(verdict, Verdict::Failed { message } if message.starts_with("Task failed"))
+pub(crate) fn says_its_own(result: &HostResult) -> bool {
+    short(&result.action) == "debug"
 }
 
 /// Whether the result of a task that did not fail is shown.
@@ -78,9 +75,14 @@ pub(crate) fn is_shown(result: &HostResult, options: &Options) -> bool {
 
 /// The result as JSON, laid out as the verbosity asks.
 pub(crate) fn dump(result: &HostResult, looped: bool, options: &Options) -> String {
-    let pretty = options.verbosity >= 3 || (result.verbose_always && !result.no_log);
-    let layout = if pretty { Layout::Pretty } else { Layout::Line };
-    json(&Value::Object(shown(result, looped, options)), layout)
+    let is_always = result.verbose_always && !result.no_log && !result.outcome.is_skipped();
+    let pretty = options.verbosity >= 3 || is_always;
+    let value = Value::Object(shown(result, looped, options));
+    if options.format == Format::Yaml {
+        return yaml_form::render(&value, options.pretty.unwrap_or(true));
+    }
+    let layout = if options.pretty.unwrap_or(pretty) { Layout::Pretty } else { Layout::Line };
+    json(&value, layout)
 }
 
 /// ` => (item=...)`, without the arrow.
@@ -97,70 +99,4 @@ pub(crate) fn host_label(result: &HostResult) -> String {
         Some(target) => harmless(&format!("{} -> {target}", result.host)).into_owned(),
         None => harmless(result.host.as_str()).into_owned(),
     }
-}
-
-/// Why a task failed, with its place and an excerpt.
-pub(crate) fn failure(result: &HostResult, message: &str, options: &Options) -> String {
-    let message = if result.no_log { CENSORED } else { message };
-    let text = if message.starts_with("Task failed") {
-        harmless(message).into_owned()
-    } else {
-        let by = if runs_on_controller(&result.action) { "Action" } else { "Module" };
-        format!("Task failed: {by} failed: {}", harmless(message))
-    };
-    match (&result.diagnostic, &result.place) {
-        (Some(diagnostic), _) if !result.no_log => {
-            // Its first line is the message again.
-            let (title, excerpt) = diagnostic.split_once('\n').unwrap_or((diagnostic, ""));
-            let title = title.strip_prefix("error: ").unwrap_or(title);
-            let told = if message.contains(title) { excerpt } else { diagnostic };
-            format!("{text}\n{}\n", harmless(told))
-        }
-        (_, Some(place)) => format!("{text}\n{}", origin(place, options)),
-        (_, None) => text,
-    }
-}
-
-fn runs_on_controller(action: &str) -> bool {
-    const ACTIONS: [&str; 18] = [
-        "add_host",
-        "assert",
-        "async_status",
-        "debug",
-        "fail",
-        "fetch",
-        "gather_facts",
-        "group_by",
-        "include_role",
-        "include_tasks",
-        "include_vars",
-        "pause",
-        "raw",
-        "reboot",
-        "script",
-        "set_fact",
-        "set_stats",
-        "wait_for_connection",
-    ];
-    ACTIONS.contains(&short(action))
-}
-
-/// `Origin: file:line:column` and up to three lines of the file.
-fn origin(place: &Place, options: &Options) -> String {
-    let Place { file, line, column } = place;
-    let mut text = format!("Origin: {}:{line}:{column}", harmless(file));
-    let Some(source) = (options.read_source)(file) else { return text };
-    let last = *line as usize;
-    let first = last.saturating_sub(2).max(1);
-    let width = last.to_string().len();
-    let lines = source.lines().enumerate().skip(first - 1).take(last + 1 - first);
-    let mut excerpt = String::new();
-    for (index, line) in lines {
-        let _ = write!(excerpt, "\n{:>width$} {}", index + 1, harmless(line));
-    }
-    if !excerpt.is_empty() {
-        let before = width + *column as usize;
-        let _ = write!(text, "\n{excerpt}\n{:before$}^ column {column}\n", "");
-    }
-    text
 }

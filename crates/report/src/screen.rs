@@ -85,11 +85,21 @@ impl Screen {
     }
 
     /// Says why a task failed, among the results, once.
-    pub(crate) fn task_error(&mut self, text: &str) -> io::Result<()> {
+    pub(crate) fn task_error(&mut self, text: &str, to_stderr: bool) -> io::Result<()> {
         if !self.said.insert(text.to_owned()) {
             return Ok(());
         }
-        self.line(&format!("[ERROR]: {text}"), Tone::Error)
+        let text = format!("[ERROR]: {text}");
+        if to_stderr { self.error_line(&text, Tone::Error) } else { self.line(&text, Tone::Error) }
+    }
+
+    /// Writes a line to standard error.
+    pub(crate) fn error_line(&mut self, text: &str, tone: Tone) -> io::Result<()> {
+        // So that the two streams mix in their true order on a terminal.
+        self.out.flush()?;
+        let text = self.paint(text, tone);
+        writeln!(self.err, "{text}")?;
+        self.err.flush()
     }
 
     /// Says an error on standard error.
@@ -109,11 +119,7 @@ impl Screen {
         if !self.said.insert(text.clone()) {
             return Ok(());
         }
-        // So that the two streams mix in their true order on a terminal.
-        self.out.flush()?;
-        let text = self.paint(&text, tone);
-        writeln!(self.err, "{text}")?;
-        self.err.flush()
+        self.error_line(&text, tone)
     }
 
     pub(crate) fn flush(&mut self) -> io::Result<()> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use model::{
-    Diff, DiffContent, Event, EventKind, HostName, HostRecap, HostResult, Item, Outcome,
+    Cause, Diff, DiffContent, Event, EventKind, HostName, HostRecap, HostResult, Item, Outcome,
     OutputStream, Place, Recap, RunId, RunStatus, Verdict,
 };
 use serde_json::{Value, json};
@@ -69,6 +69,7 @@ fn task(name: &str) -> EventKind {
         action: "ansible.builtin.command".into(),
         handler: false,
         place: None,
+        check: false,
     }
 }
 
@@ -83,7 +84,7 @@ fn result(action: &str, verdict: Verdict, keys: Value) -> HostResult {
         ignored: false,
         rescued: false,
         no_log: false,
-        diagnostic: None,
+        causes: Vec::new(),
         verbose_always: action == "debug",
         place: None,
         took: Duration::ZERO,
@@ -211,13 +212,28 @@ fn failures_say_why_and_where() {
 fn a_content_error_shows_its_excerpt() {
     let mut undefined = result("debug", failed("Task failed: 'x' is undefined"), json!({}));
     undefined.verbose_always = false;
-    undefined.diagnostic = Some("error: 'x' is undefined\n --> p.yml:3:1".into());
-    undefined.place = Some(Place { file: "p.yml".into(), line: 2, column: 1 });
-    let text = lines(verbose(0), vec![finished(undefined.clone())]);
+    let at = |line, column| Some(Place { file: "p.yml".into(), line, column });
+    let cause = |message: &str, place| Cause { message: message.into(), place, hint: None };
+    undefined.causes = vec![
+        cause("Task failed", at(2, 3)),
+        cause("Finalization of task args for 'debug' failed", at(2, 3)),
+        cause("Error while resolving value for 'msg'", at(3, 10)),
+        cause("'x' is undefined", at(1, 4)),
+    ];
+    undefined.causes[3].hint = Some("did you mean 'y'?".into());
+    let options = Options {
+        read_source: |_| Some("v: {{ x }}\n- debug:\n    msg: a\n".into()),
+        ..verbose(0)
+    };
+    let text = lines(options, vec![finished(undefined.clone())]);
     let (_, text) = text.split_once("*\n").expect("a banner");
     assert_eq!(
         text,
-        "[ERROR]: Task failed: 'x' is undefined\n --> p.yml:3:1\n\n\
+        "[ERROR]: Task failed: Finalization of task args for 'debug' failed: Error while resolving value for 'msg': \
+         'x' is undefined\n\nTask failed: Finalization of task args for 'debug' failed.\nOrigin: p.yml:2:3\n\n\
+         1 v: {{ x }}\n2 - debug:\n    ^ column 3\n\n<<< caused by >>>\n\nError while resolving value for 'msg'.\n\
+         Origin: p.yml:3:10\n\n1 v: {{ x }}\n2 - debug:\n3     msg: a\n           ^ column 10\n\n<<< caused by >>>\n\n\
+         'x' is undefined\nOrigin: p.yml:1:4\n\n1 v: {{ x }}\n     ^ column 4\n\ndid you mean 'y'?\n\n\
          fatal: [web1]: FAILED! => {\"msg\": \"Task failed: 'x' is undefined\"}\n"
     );
     let aborted = || EventKind::Aborted { message: "error: bad YAML\n --> p.yml:1:1".into() };
@@ -390,16 +406,17 @@ fn a_run_from_its_first_to_its_last_line() {
         ["web2", "web1"].map(|name| (name.into(), HostRecap { ok: 1, ..HostRecap::default() }));
     let events = vec![
         EventKind::RunStarted { playbooks: vec!["p.yml".into()], check: false },
-        EventKind::PlayStarted { name: "first".into(), hosts: hosts() },
+        EventKind::PlayStarted { name: "first".into(), hosts: hosts(), check: false },
         task("r : in role"),
         finished(delegated),
         EventKind::Retried { host: "web1".into(), name: "retry".into(), left: 2 },
-        EventKind::Included { file: "/inc.yml".into(), hosts: hosts() },
+        EventKind::Included { file: "/inc.yml".into(), hosts: hosts(), item: None },
         EventKind::TaskStarted {
             name: "hand".into(),
             action: "command".into(),
             handler: true,
             place: Some(Place { file: "p.yml".into(), line: 3, column: 1 }),
+            check: false,
         },
         EventKind::HandlerNotified { name: "hand".into(), host: "web1".into() },
         EventKind::HostUnreachable {
@@ -425,8 +442,8 @@ fn a_run_from_its_first_to_its_last_line() {
         format!(
             "\nPLAY [first] {}\n\nTASK [r : in role] {}\nchanged: [web1 -> db]\n\
              FAILED - RETRYING: [web1]: retry (2 retries left).\nincluded: /inc.yml for web2, web1\n\
-             \nRUNNING HANDLER [hand] {}\n[ERROR]: no route\n\
-             fatal: [web2]: UNREACHABLE! => {{\"changed\": false, \"msg\": \"no route\", \"unreachable\": true}}\n\
+             \nRUNNING HANDLER [hand] {}\n[ERROR]: Task failed: no route\nOrigin: p.yml:3:1\n\
+             fatal: [web2]: UNREACHABLE! => {{\"changed\": false, \"msg\": \"Task failed: no route\", \"unreachable\": true}}\n\
              ...ignoring\n\nPLAY [nowhere] {}\nskipping: no hosts matched\n\nPLAY RECAP {}\n\
              web1                       : {line}\nweb2                       : {line}\n\n",
             stars(12),
@@ -515,7 +532,7 @@ fn ad_hoc_results() {
                 message: "gone\u{7}".into(),
                 ignored: false,
             },
-            "[ERROR]: gone\\x07\nweb1 | UNREACHABLE! => {\n    \"changed\": false,\n    \"msg\": \"gone\\u0007\",\n    \"unreachable\": true\n}\n",
+            "[ERROR]: Task failed: gone\\x07\nweb1 | UNREACHABLE! => {\n    \"changed\": false,\n    \"msg\": \"gone\\u0007\",\n    \"unreachable\": true\n}\n",
             "web1 | UNREACHABLE!: gone\\x07\n",
         ),
         (finished(result("command", skipped(), json!({}))), "web1 | SKIPPED\n", "web1 | SKIPPED\n"),

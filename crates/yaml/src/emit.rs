@@ -20,6 +20,8 @@ pub enum Emit {
     Float(f64),
     /// Text; quoted where it would be read as something else.
     Str(Arc<str>),
+    /// Text of several lines, as a literal block where that is possible.
+    Block(Arc<str>),
     /// A date or time, in its own notation.
     Timestamp(Arc<str>),
     /// A list.
@@ -150,7 +152,8 @@ impl Writer<'_> {
                 }
                 self.events.push(Event::mapping_end());
             }
-            Emit::Str(text) => self.text(text),
+            Emit::Str(text) => self.text(text, ScalarStyle::Any),
+            Emit::Block(text) => self.text(text, ScalarStyle::Literal),
             Emit::Null => self.events.push(scalar("null", true, false)),
             Emit::Bool(true) => self.events.push(scalar("true", true, false)),
             Emit::Bool(false) => self.events.push(scalar("false", true, false)),
@@ -160,22 +163,26 @@ impl Writer<'_> {
         }
     }
 
-    fn text(&mut self, text: &str) {
+    fn text(&mut self, text: &str, style: ScalarStyle) {
         let is_plain =
             resolve::plain(text).is_none() && !matches!(text, "=" | "<<" | "!" | "&" | "*");
         let is_astral = |letter: &char| *letter > '\u{ffff}';
         if self.stands_in && text.chars().any(|c| is_astral(&c)) {
             self.astral.extend(text.chars().filter(is_astral));
             let text = text.replace(|c| is_astral(&c), STAND_IN);
-            self.events.push(scalar(&text, is_plain, true));
+            self.events.push(styled(&text, is_plain, true, style));
         } else {
-            self.events.push(scalar(text, is_plain, true));
+            self.events.push(styled(text, is_plain, true, style));
         }
     }
 }
 
 fn scalar(text: &str, plain_implicit: bool, quoted_implicit: bool) -> Event {
-    Event::scalar(None, None, text, plain_implicit, quoted_implicit, ScalarStyle::Any)
+    styled(text, plain_implicit, quoted_implicit, ScalarStyle::Any)
+}
+
+fn styled(text: &str, plain_implicit: bool, quoted_implicit: bool, style: ScalarStyle) -> Event {
+    Event::scalar(None, None, text, plain_implicit, quoted_implicit, style)
 }
 
 impl Emit {
@@ -185,7 +192,7 @@ impl Emit {
 
     fn any_text(&self, is_wanted: &dyn Fn(&str) -> bool) -> bool {
         match self {
-            Self::Str(text) => is_wanted(text),
+            Self::Str(text) | Self::Block(text) => is_wanted(text),
             Self::Seq(items) => items.iter().any(|item| item.any_text(is_wanted)),
             Self::Map(entries) => entries
                 .iter()

@@ -18,6 +18,7 @@ fn task(name: &str) -> EventKind {
         action: "ansible.builtin.shell".into(),
         handler: false,
         place: Some(place),
+        check: false,
     }
 }
 
@@ -31,7 +32,7 @@ fn result_on(host: &str, verdict: Verdict) -> HostResult {
         ignored: false,
         rescued: false,
         no_log: false,
-        diagnostic: None,
+        causes: Vec::new(),
         verbose_always: false,
         place: None,
         took: Duration::ZERO,

@@ -15,6 +15,8 @@ pub(crate) struct Include {
     pub(crate) what: Included,
     /// `apply`, as written.
     pub(crate) apply: Option<Value>,
+    /// The loop's item as people see it.
+    pub(crate) label: Option<serde_json::Value>,
     /// Variables of the loop's item.
     pub(crate) params: Vars,
 }
@@ -115,7 +117,8 @@ pub(super) fn role(call: &Call<'_>) -> Attempt<Prepared> {
 
 fn done(call: &Call<'_>, result: Args, what: Included) -> Prepared {
     let params = call.item.map(|item| item.vars.clone()).unwrap_or_default();
+    let label = call.item.map(|item| item.label.clone());
     let apply = call.args.get("apply").cloned();
-    let effect = Effect::Include(Box::new(Include { what, apply, params }));
+    let effect = Effect::Include(Box::new(Include { what, apply, label, params }));
     Prepared::Done(Outcome::ok(result), vec![effect])
 }

@@ -37,7 +37,11 @@ fn variable_name(call: &Call<'_>, name: &str) -> Attempt<String> {
 pub(super) fn valid_name(value: &jinja::Value) -> Attempt<String> {
     match value.as_str() {
         Some(name) if language::is_variable_name(name) => Ok(name.to_owned()),
-        Some(name) => Err(failure(format!("Invalid variable name '{name}'."))),
+        Some(name) => Err(failure(format!("Invalid variable name '{name}'.")).hinted(Some(
+            "Variable names must be strings starting with a letter or underscore character, and contain only letters, \
+             numbers and underscores."
+                .to_owned(),
+        ))),
         None => Err(failure(format!(
             "Invalid variable name '{value}' of type '{}'.",
             value.type_name()

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use model::{EventKind, HostName};
+use model::{EventKind, HostName, Item};
 use yaml::Diagnostic;
 
 use super::{Batch, Place};
@@ -46,7 +46,8 @@ impl Batch<'_> {
         }
         for (include, _, hosts) in &read {
             let file = include.what.name();
-            self.world.events.send(EventKind::Included { file, hosts: hosts.clone() });
+            let item = include.label.clone().map(|label| Item { label });
+            self.world.events.send(EventKind::Included { file, hosts: hosts.clone(), item });
         }
         for (host, nodes) in blocks {
             self.walkers[&host].cursor.insert(Arc::new(BlockNode::plain(nodes)));

@@ -152,6 +152,7 @@ impl Batch<'_> {
                 action: planned.task.action.written.to_string(),
                 handler: planned.in_handlers,
                 place: crate::events::place(&planned.task.span),
+                check: self.world.options.check,
             });
         }
         let message = if holds { meta.done(host) } else { meta.passed_over(word, host) };

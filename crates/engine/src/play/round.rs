@@ -9,7 +9,7 @@ use yaml::Diagnostic;
 
 use super::{Batch, BatchEnd, Place, Stand};
 use crate::actions::{self, Include};
-use crate::attributes::{Keywords, count};
+use crate::attributes::{Keywords, count, to_bool};
 use crate::cursor::Key;
 use crate::events::Announcement;
 use crate::state::{Fate, write};
@@ -96,6 +96,16 @@ impl Batch<'_> {
             action: planned.task.action.written.to_string(),
             handler: planned.in_handlers,
             place: crate::events::place(&planned.task.span),
+            check: self.is_check(planned, host),
+        })
+    }
+
+    /// Whether the task's name is to say that it runs in check mode. What is wrong with the keyword, the task tells.
+    fn is_check(&self, planned: &Planned, host: &HostName) -> bool {
+        let by_run = self.world.options.check;
+        let Some(raw) = planned.inherited(|c| c.check_mode.as_ref()) else { return by_run };
+        self.with_templar(planned, host, |templar| {
+            templar.resolve(raw).and_then(|value| to_bool("check_mode", &value)).unwrap_or(by_run)
         })
     }
 

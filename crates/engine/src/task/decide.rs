@@ -46,6 +46,8 @@ impl HostTask<'_> {
         let scope = work.scope.clone();
         let templar = self.templar(&scope);
         let keywords = Keywords { planned: self.planned, templar: &templar };
+        // A condition that cannot be evaluated may be ignored as any failure.
+        work.tolerance = keywords.tolerance().unwrap_or(work.tolerance);
         for condition in self.planned.gathered(|c| &c.when).filter(|_| conditions) {
             if !templar.condition(condition)? {
                 let mut outcome = Outcome::skipped("Conditional result was False");

@@ -157,7 +157,10 @@ impl HostTask<'_> {
     pub(super) fn report_item(&self, work: &Work) {
         let is_include = work.effects.iter().any(|effect| matches!(effect, Effect::Include(_)));
         if let Some(item) = work.item.as_ref().filter(|_| !is_include) {
-            let result = self.host_result(work);
+            let mut result = self.host_result(work);
+            if !result.no_log {
+                result.outcome.result.extend(item.result.clone());
+            }
             self.send_event(EventKind::ItemFinished {
                 result,
                 item: Item { label: item.label.clone() },

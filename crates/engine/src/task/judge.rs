@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use jinja::Value;
+use jinja::{Error, Value};
 use language::{Layer, Level, Scope};
 use model::{Outcome, Verdict};
 
+use super::repeat::fail_as_it_is;
 use super::{Attempt, HostTask, What, Work, is_unreachable, summary};
+use crate::events::causes_of;
 
 impl HostTask<'_> {
     /// Judges an item and reports it.
@@ -17,25 +19,23 @@ impl HostTask<'_> {
     }
 
     pub(super) fn judge_or_fail(&self, work: &mut Work) {
-        if let What::Done { judge: true } = work.what
-            && let Err(error) = self.judge(work)
-        {
-            self.fail(work, &error);
+        if let What::Done { judge: true } = work.what {
+            self.judge(work);
         }
         work.what = What::Done { judge: false };
     }
 
     /// With the result under the name of `register`.
-    fn judge(&self, work: &mut Work) -> Attempt<()> {
+    fn judge(&self, work: &mut Work) {
         let task = &self.planned.task;
         if task.changed_when.is_empty() && task.failed_when.is_empty() {
-            return Ok(());
+            return;
         }
-        let Some(outcome) = &mut work.outcome else { return Ok(()) };
+        let Some(outcome) = &mut work.outcome else { return };
         let out_of_reach =
             matches!(outcome.verdict, Verdict::Skipped { .. } | Verdict::Unknown { .. });
         if out_of_reach || is_unreachable(outcome) {
-            return Ok(());
+            return;
         }
         let scope = self.with_result(&work.scope, outcome);
         let templar = self.templar(&scope);
@@ -48,28 +48,23 @@ impl HostTask<'_> {
             Ok(true)
         };
         if !task.changed_when.is_empty() {
-            let changed = all(&task.changed_when)?;
-            outcome.result.insert("changed".into(), changed.into());
-            if !outcome.is_failed() {
-                outcome.verdict = if changed { Verdict::Changed } else { Verdict::Ok };
+            match all(&task.changed_when) {
+                Ok(changed) => judged_changed(outcome, changed),
+                Err(error) => {
+                    work.causes = causes_of(&error, &task.span);
+                    return broken(outcome, "changed_when_result", &error);
+                }
             }
         }
         if !task.failed_when.is_empty() {
-            let failed = all(&task.failed_when)?;
-            outcome.result.insert("failed_when_result".into(), failed.into());
-            if failed && !outcome.is_failed() {
-                let message =
-                    outcome.result.get("msg").and_then(|msg| msg.as_str()).unwrap_or_default();
-                outcome.verdict = Verdict::Failed { message: message.to_owned() };
-            } else if !failed && outcome.is_failed() {
-                let changed = outcome.is_changed();
-                if let Verdict::Failed { message } = &outcome.verdict {
-                    outcome.result.entry("msg").or_insert(message.clone().into());
+            match all(&task.failed_when) {
+                Ok(failed) => judged_failed(outcome, failed),
+                Err(error) => {
+                    work.causes = causes_of(&error, &task.span);
+                    broken(outcome, "failed_when_result", &error);
                 }
-                outcome.verdict = if changed { Verdict::Changed } else { Verdict::Ok };
             }
         }
-        Ok(())
     }
 
     /// The scope in which an item's own result is seen under its registered name.
@@ -79,4 +74,32 @@ impl HostTask<'_> {
         let vars = IndexMap::from([(Arc::from(name.as_str()), result)]);
         scope.with(Arc::new(Layer::new(Level::Magic, "register", vars)))
     }
+}
+
+fn judged_changed(outcome: &mut Outcome, changed: bool) {
+    outcome.result.insert("changed".into(), changed.into());
+    if !outcome.is_failed() {
+        outcome.verdict = if changed { Verdict::Changed } else { Verdict::Ok };
+    }
+}
+
+fn judged_failed(outcome: &mut Outcome, failed: bool) {
+    outcome.result.insert("failed_when_result".into(), failed.into());
+    if failed && !outcome.is_failed() {
+        fail_as_it_is(outcome);
+    } else if !failed && outcome.is_failed() {
+        let changed = outcome.is_changed();
+        if let Verdict::Failed { message } = &outcome.verdict {
+            outcome.result.entry("msg").or_insert(message.clone().into());
+        }
+        outcome.verdict = if changed { Verdict::Changed } else { Verdict::Ok };
+    }
+}
+
+/// A judgement that cannot be made fails the task; its result stays, and says why.
+fn broken(outcome: &mut Outcome, key: &str, error: &Error) {
+    let changed = outcome.is_changed();
+    outcome.result.insert("changed".into(), changed.into());
+    outcome.result.insert(key.into(), error.whole_message().into());
+    fail_as_it_is(outcome);
 }

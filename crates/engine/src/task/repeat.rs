@@ -11,7 +11,7 @@ impl HostTask<'_> {
     /// Tries an item and reports how it ended.
     pub(super) async fn repeat(&mut self, work: &mut Work) {
         self.decide(work, true).await;
-        if work.is_skipped() || work.diagnostic.is_some() {
+        if work.is_skipped() || !work.causes.is_empty() {
             self.conclude(work);
             return;
         }
@@ -79,7 +79,7 @@ impl HostTask<'_> {
     fn holds_until(&self, work: &Work) -> Attempt<bool> {
         let Some(outcome) = &work.outcome else { return Ok(true) };
         let is_final = outcome.is_unknown() || is_unreachable(outcome);
-        if is_final || work.diagnostic.is_some() {
+        if is_final || !work.causes.is_empty() {
             return Ok(true);
         }
         let until = &self.planned.task.until;
@@ -101,11 +101,12 @@ impl HostTask<'_> {
 fn give_up(work: &mut Work) {
     let Some(outcome) = &mut work.outcome else { return };
     if !outcome.is_failed() {
-        let message = message(outcome);
-        outcome.verdict = Verdict::Failed { message };
+        fail_as_it_is(outcome);
     }
 }
 
-fn message(outcome: &Outcome) -> String {
-    outcome.result.get("msg").and_then(|msg| msg.as_str()).unwrap_or_default().to_owned()
+/// Fails with the message that the result has.
+pub(super) fn fail_as_it_is(outcome: &mut Outcome) {
+    let message = outcome.result.get("msg").and_then(|msg| msg.as_str()).unwrap_or_default();
+    outcome.verdict = Verdict::Failed { message: message.to_owned() };
 }

@@ -23,14 +23,14 @@ impl HostTask<'_> {
         let notify = if changed { self.notify(&works) } else { Vec::new() };
         let register = self.register.clone().map(|name| (name, Value::from_object(registered)));
         let first = works.first();
-        let diagnostic = first.filter(|_| !looped).and_then(|work| work.diagnostic.clone());
+        let causes = first.filter(|_| !looped).map(|work| work.causes.clone()).unwrap_or_default();
         let result = Events::host_result(crate::events::Draft {
             host: self.host,
             delegated_to: works.iter().find_map(|work| work.delegated.clone()),
             task: &self.cx.announcement.name,
             planned: self.planned,
             outcome: summary,
-            diagnostic,
+            causes,
             tolerance: tolerance(&works),
             took,
         });
@@ -57,7 +57,7 @@ impl HostTask<'_> {
             task: &self.cx.announcement.name,
             planned: self.planned,
             outcome: work.outcome.clone().expect("an item that was done has an outcome"),
-            diagnostic: work.diagnostic.clone(),
+            causes: work.causes.clone(),
             tolerance: work.tolerance,
             took: work.took,
         })
