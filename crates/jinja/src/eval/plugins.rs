@@ -93,14 +93,15 @@ impl Scope<'_> {
         self.apply("test", name, entry, input, args).map(|result| result.is_true())
     }
 
-    /// Runs a lookup by name; gives its list of results. `errors` decides what a failure means.
+    /// Runs a lookup by name; gives its list of results. `errors` decides what a failure means: `None` is one that is
+    /// to be ignored.
     pub fn call_lookup(&self, name: &str, terms: Value, mut args: Args) -> Result<Value, Error> {
         let entry = self.environment().find_lookup(name)?;
         self.templar().mark_volatile();
         let on_error = args.text("errors")?.unwrap_or_else(|| "strict".into());
         let marks = args.values().fold(terms.marks, |all, arg| all | arg.marks);
         let terms = self.force(terms)?;
-        let args = self.prepared_args(args, false, false)?;
+        let args = self.prepared_args(args, entry.traits.takes_undefined, false)?.lenient();
         match (entry.run)(self, terms, args).map_err(|error| concealed(error, marks)) {
             Ok(result) => Ok(tainted(result, marks)),
             Err(error) if error.is_undefined() || on_error == "strict" => {
@@ -112,7 +113,7 @@ impl Scope<'_> {
                         "An error occurred while running the lookup plugin '{name}': {error}"
                     ));
                 }
-                Ok(Value::list(vec![Value::none()]))
+                Ok(Value::none())
             }
         }
     }
