@@ -15,9 +15,10 @@ pub(crate) fn register(environment: &mut Environment, world: &Weak<World>) {
             terms.sequence().unwrap_or_default().iter().map(ToString::to_string).collect();
         let world =
             world.upgrade().ok_or_else(|| Error::new(ErrorKind::Lookup, "the run is over"))?;
-        let chosen = read(&world.inventory)
-            .select(&patterns, None)
-            .map_err(|diagnostic| Error::new(ErrorKind::Lookup, diagnostic.to_string()))?;
+        // A pattern that nothing matches chooses nothing.
+        let Ok(chosen) = read(&world.inventory).select(&patterns, None) else {
+            return Ok(Value::list(Vec::new()));
+        };
         Ok(chosen.hosts.iter().map(|host| Value::from(host.as_str())).collect())
     });
 }

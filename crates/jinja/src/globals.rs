@@ -33,6 +33,11 @@ impl Object for Global {
         true
     }
 
+    /// A lookup decides itself which of its options may be.
+    fn takes_undefined(&self) -> bool {
+        ["lookup", "query", "q"].contains(&&*self.name)
+    }
+
     fn text(&self) -> String {
         format!("<function {}>", self.name)
     }

@@ -82,6 +82,12 @@ pub(crate) fn subelements_of(
                 current = Value::undefined("");
                 break;
             }
+            if current.as_dict().is_none() && at > 0 {
+                return Err(Error::type_error(format!(
+                    "the key {} should point to a dictionary, got '{current}'",
+                    steps[at - 1]
+                )));
+            }
             if current.as_dict().is_none() {
                 return Err(Error::type_error(format!(
                     "subelements lookup expects a dictionary, got '{current}'"

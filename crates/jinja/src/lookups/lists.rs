@@ -235,7 +235,7 @@ impl Sequence {
             }
             (Some(end), None) => end,
             (None, Some(0)) => return Ok(Vec::new()),
-            (None, Some(count)) => start + count * stride - stride.signum(),
+            (None, Some(count)) => start + count * stride - 1,
             (None, None) => return Err(failed("must specify count or end in with_sequence")),
         };
         if self.stride.is_none() && end < start && self.count.is_none() {

@@ -168,6 +168,9 @@ fn csv_file(scope: &Scope<'_>, terms: Value, mut args: Args) -> Result<Value, Er
                 ))
             })
         };
+        if scope.controller().find(SearchKind::Files, &file).is_none() {
+            return Err(failed(format!("No such file or directory: '{file}'")));
+        }
         let (column, key_column) = (number("col", &column)?, number("keycol", &key_column)?);
         let separator = match delimiter.as_str() {
             "TAB" | "t" => '\t',
