@@ -91,9 +91,15 @@ impl Run {
 }
 
 async fn play_all(world: &Arc<World>, playbooks: &[Playbook]) -> Result<(), Diagnostic> {
-    for play in playbooks.iter().flat_map(|playbook| &playbook.plays) {
-        if play_one(world, play).await? == BatchEnd::EndRun {
-            break;
+    for playbook in playbooks {
+        world.events.send(EventKind::PlaybookStarted {
+            path: playbook.path.display().to_string(),
+            plays: playbook.plays.len(),
+        });
+        for play in &playbook.plays {
+            if play_one(world, play).await? == BatchEnd::EndRun {
+                return Ok(());
+            }
         }
     }
     Ok(())

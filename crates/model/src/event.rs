@@ -34,6 +34,13 @@ pub enum EventKind {
         /// Check mode.
         check: bool,
     },
+    /// A playbook of the run began.
+    PlaybookStarted {
+        /// Its path, as given.
+        path: String,
+        /// How many plays it has.
+        plays: usize,
+    },
     /// A play began (with `serial`, a batch of it).
     PlayStarted {
         /// The play's name, or its host pattern.
@@ -81,6 +88,15 @@ pub enum EventKind {
         name: String,
         /// Tries left.
         left: u32,
+    },
+    /// A job in the background was asked after.
+    JobPolled {
+        /// The host.
+        host: HostName,
+        /// The job's id.
+        job: String,
+        /// How it stands.
+        state: JobState,
     },
     /// A task ended on a host. For a loop: after its items, with their union as result.
     TaskFinished {
@@ -156,6 +172,18 @@ pub enum EventKind {
         /// How.
         status: RunStatus,
     },
+}
+
+/// How a job in the background stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    /// It is not done.
+    Running,
+    /// It went well.
+    Done,
+    /// It failed.
+    Failed,
 }
 
 /// How a run ended.

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use model::{
+use model::{JobState, 
     Event, EventKind, HostName, HostRecap, HostResult, Item, Place, Recap, RunStatus, Verdict,
 };
 
@@ -313,10 +313,20 @@ fn speaks_otherwise(result: &HostResult) -> bool {
 impl Reporter for Console {
     fn see(&mut self, event: &Event) -> io::Result<()> {
         match &event.kind {
-            EventKind::RunStarted { playbooks, .. } => {
-                for playbook in playbooks.iter().filter(|_| self.options.verbosity >= 2) {
-                    self.screen.banner(&format!("PLAYBOOK: {playbook}"))?;
-                }
+            EventKind::PlaybookStarted { path, plays } if self.options.verbosity >= 2 => {
+                let name = path.rsplit('/').next().unwrap_or(path);
+                self.screen.banner(&harmless(&format!("PLAYBOOK: {name}")))?;
+                self.screen.line(&harmless(&format!("{plays} plays in {path}")), Tone::Plain)?;
+            }
+            EventKind::JobPolled { host, job, state } => {
+                self.announce()?;
+                let (word, rest, tone) = match state {
+                    JobState::Running => ("POLL", " started=True finished=False", Tone::Debug),
+                    JobState::Done => ("OK", "", Tone::Debug),
+                    JobState::Failed => ("FAILED", "", Tone::Error),
+                };
+                let text = format!("ASYNC {word} on {host}: jid={job}{rest}");
+                self.screen.line(&harmless(&text), tone)?;
             }
             EventKind::PlayStarted { name, .. } => self.start_play(name)?,
             EventKind::NoHostsMatched { name } => {
@@ -358,7 +368,9 @@ impl Reporter for Console {
             EventKind::Warned { message } => self.screen.warning(message)?,
             EventKind::Aborted { message } => self.screen.error(message)?,
             EventKind::RunFinished { recap, status } => self.run_finished(recap, *status)?,
-            EventKind::Output { .. }
+            EventKind::RunStarted { .. }
+            | EventKind::PlaybookStarted { .. }
+            | EventKind::Output { .. }
             | EventKind::HandlerNotified { .. }
             | EventKind::FactsLearned { .. } => {}
         }

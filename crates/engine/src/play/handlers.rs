@@ -101,7 +101,11 @@ impl Batch<'_> {
     }
 }
 
-/// What a handler listens to: as written, never templates.
+/// What a handler listens to, as written (never templates), and with its role's name before it.
 fn topics(handler: &Handler) -> impl Iterator<Item = String> {
-    handler.leaf.task.task.listen.iter().map(Value::to_string)
+    let role = handler.leaf.task.role.as_ref().map(|played| played.role.name.clone());
+    handler.leaf.task.task.listen.iter().map(Value::to_string).flat_map(move |topic| {
+        let long = role.as_ref().map(|role| format!("{role} : {topic}"));
+        std::iter::once(topic).chain(long)
+    })
 }

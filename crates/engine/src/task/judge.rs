@@ -27,6 +27,9 @@ impl HostTask<'_> {
 
     /// With the result under the name of `register`.
     fn judge(&self, work: &mut Work) -> Attempt<()> {
+        if let (Some(attempt), Some(outcome)) = (work.attempt, &mut work.outcome) {
+            outcome.result.insert("attempts".into(), attempt.into());
+        }
         let task = &self.planned.task;
         if task.changed_when.is_empty() && task.failed_when.is_empty() {
             return Ok(());
