@@ -9,7 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use engine::link::{BlobStore, Connection, Link, Links, Target, Unreachable};
 use engine::{Options, Run};
-use language::{Inventory, Loader, Programs};
+use language::{Inventory, InventoryOptions, Loader, Printed, Programs, Sources};
 use model::{Digest, EventKind, HostName};
 use tokio::sync::mpsc;
 
@@ -45,11 +45,7 @@ impl Programs for Nowhere {
         false
     }
 
-    fn list(&self, _: &std::path::Path) -> Result<String, String> {
-        Err("there are no programs".into())
-    }
-
-    fn host(&self, _: &std::path::Path, _: &str) -> Result<String, String> {
+    fn run(&self, _: &std::path::Path, _: &[&str]) -> Result<Printed, String> {
         Err("there are no programs".into())
     }
 }
@@ -69,7 +65,8 @@ fn playbook() -> String {
 }
 
 fn main() {
-    let hosts: usize = std::env::args().nth(1).map_or(10_000, |text| text.parse().expect("a number"));
+    let hosts: usize =
+        std::env::args().nth(1).map_or(10_000, |text| text.parse().expect("a number"));
     let directory = tempfile::tempdir().expect("a temporary directory");
     let root = directory.path();
     let mut inventory = String::from("[web]\n");
@@ -80,8 +77,13 @@ fn main() {
     std::fs::write(root.join("site.yml"), playbook()).expect("a playbook");
     let source = Arc::new(language::Files);
     let loader = Arc::new(Loader::new(source.clone()));
-    let sources = [root.join("hosts").display().to_string()];
-    let inventory = Inventory::load(&*source, &Nowhere, &sources, true).expect("it loads");
+    let sources = Sources {
+        files: source.clone(),
+        programs: Arc::new(Nowhere),
+        names: vec![root.join("hosts").display().to_string()],
+        options: InventoryOptions::default(),
+    };
+    let inventory = Inventory::load(&Arc::new(sources)).expect("it loads");
     let playbook = loader.playbook(&root.join("site.yml")).expect("it loads");
     let (events, mut stream) = mpsc::unbounded_channel();
     let run = Run {
@@ -95,7 +97,8 @@ fn main() {
         events,
     };
     let before = cpu();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let ended = runtime.block_on(async {
         let drain = tokio::spawn(async move {
             let mut ended = 0_usize;
@@ -108,7 +111,10 @@ fn main() {
         drain.await.expect("the events end with the run")
     });
     let micros = (cpu() - before) * 1e6 / (hosts * TASKS) as f64;
-    println!("{ended} results on {hosts} hosts: {micros:.1} µs of CPU a host and task, {} MB at most", peak());
+    println!(
+        "{ended} results on {hosts} hosts: {micros:.1} µs of CPU a host and task, {} MB at most",
+        peak()
+    );
 }
 
 /// Seconds of CPU that this process has used.
@@ -124,5 +130,6 @@ fn cpu() -> f64 {
 fn peak() -> u64 {
     let text = std::fs::read_to_string("/proc/self/status").expect("Linux tells");
     let line = text.lines().find(|line| line.starts_with("VmHWM")).expect("Linux tells");
-    line.split_whitespace().nth(1).and_then(|number| number.parse::<u64>().ok()).expect("in kB") / 1024
+    line.split_whitespace().nth(1).and_then(|number| number.parse::<u64>().ok()).expect("in kB")
+        / 1024
 }

@@ -41,8 +41,10 @@ pub(crate) struct Job {
 pub(crate) fn start(step: &Step) -> Outcome {
     let wanted = Value::Object(step.args.clone());
     match serde_json::from_value(wanted) {
-        Ok(wanted) => try_start(step, wanted)
-            .map_or_else(|error| Outcome::failed(format!("cannot start a job: {error}")), Outcome::changed),
+        Ok(wanted) => try_start(step, wanted).map_or_else(
+            |error| Outcome::failed(format!("cannot start a job: {error}")),
+            Outcome::changed,
+        ),
         Err(error) => Outcome::failed(format!("{MODULE}: {error}")),
     }
 }

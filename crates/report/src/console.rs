@@ -2,8 +2,9 @@
 
 use std::io::{self, Write};
 
-use model::{JobState, 
-    Event, EventKind, HostName, HostRecap, HostResult, Item, Place, Recap, RunStatus, Verdict,
+use model::{
+    Event, EventKind, HostName, HostRecap, HostResult, Item, JobState, Place, Recap, RunStatus,
+    Verdict,
 };
 
 use crate::screen::{Screen, Tone};

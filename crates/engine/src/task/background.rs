@@ -95,7 +95,8 @@ impl HostTask<'_> {
         job: &Job,
     ) -> Result<Outcome, Unreachable> {
         let started = self.ask(way, start).await?;
-        let Some(id) = started.result.get("ansible_job_id").cloned().filter(|_| !started.is_failed())
+        let Some(id) =
+            started.result.get("ansible_job_id").cloned().filter(|_| !started.is_failed())
         else {
             return Ok(started);
         };
@@ -135,8 +136,12 @@ impl HostTask<'_> {
         draft: Draft,
     ) -> Result<Outcome, Unreachable> {
         let step = exchange::step(StepId(0), &draft, attributes, no_log);
-        let plan =
-            DeployPlan { id: PlanId::generate(), digest: None, steps: vec![step], keep_going: false };
+        let plan = DeployPlan {
+            id: PlanId::generate(),
+            digest: None,
+            steps: vec![step],
+            keep_going: false,
+        };
         let mut outcomes = Vec::new();
         self.converse(target, plan, |report| {
             if let StepReport::Finished { outcome, .. } = report {
