@@ -199,12 +199,13 @@ impl<'a> HostTask<'a> {
     fn new(cx: &'a TaskCx, host: &'a HostName) -> Self {
         let planned = &cx.leaf.task;
         let scope = cx.world.hosts.with(host, |state| cx.play.of_task(&cx.world, planned, state));
+        let files = TaskFiles::new(Some(planned), &cx.play.directory);
         Self {
             cx,
             planned,
             host,
-            scope,
-            files: TaskFiles::new(Some(planned), &cx.play.directory),
+            scope: scope.with(files.layer()),
+            files,
             register: None,
             overlay: IndexMap::new(),
         }

@@ -148,6 +148,11 @@ pub enum EventKind {
         /// No file holds it: the flush of handlers between the stages of a play.
         implicit: bool,
     },
+    /// `meta: clear_host_errors`: what happened to these hosts in this play so far is no failure of the run.
+    HostsForgiven {
+        /// The hosts that had failed or did not answer.
+        hosts: Vec<HostName>,
+    },
     /// More hosts failed than the play allows (`max_fail_percentage`): it stops.
     NoHostsLeft,
     /// What `set_stats` collected in the run.

@@ -371,6 +371,7 @@ impl Reporter for Console {
             EventKind::RunFinished { recap, status } => self.run_finished(recap, *status)?,
             EventKind::RunStarted { .. }
             | EventKind::PlaybookStarted { .. }
+            | EventKind::HostsForgiven { .. }
             | EventKind::Output { .. }
             | EventKind::HandlerNotified { .. }
             | EventKind::FactsLearned { .. } => {}

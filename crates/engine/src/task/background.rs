@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use model::{Args, DeployPlan, EventKind, Outcome, PlanId, StepId, StepReport};
+use model::{Args, EventKind, Outcome};
 use serde_json::{Value, json};
 
-use super::{Attempt, HostTask, Job, What, Work, exchange};
+use super::{Attempt, HostTask, Job, What, Work};
 use crate::actions::{self, Draft, Join};
-use crate::attributes::{Attributes, Keywords, seconds};
-use crate::link::{Target, Unreachable};
+use crate::attributes::{Keywords, seconds};
+use crate::link::Unreachable;
+use crate::talk::Way;
 
 /// How often a job is asked after when nothing says how often.
 const POLL: Duration = Duration::from_secs(15);
@@ -77,8 +78,13 @@ impl HostTask<'_> {
             return;
         };
         let start = drafts.remove(0);
-        let way = (&*target, &*attributes, work.tolerance.no_log);
-        match self.follow(way, start, &job).await {
+        let way = Way {
+            links: &*self.cx.world.links,
+            target: &target,
+            attributes: &attributes,
+            no_log: work.tolerance.no_log,
+        };
+        match self.follow(&way, start, &job).await {
             Ok(outcome) => {
                 let (outcome, effects) = join(vec![outcome]);
                 work.outcome = Some(outcome);
@@ -88,13 +94,8 @@ impl HostTask<'_> {
         }
     }
 
-    async fn follow(
-        &self,
-        way: (&Target, &Attributes, bool),
-        start: Draft,
-        job: &Job,
-    ) -> Result<Outcome, Unreachable> {
-        let started = self.ask(way, start).await?;
+    async fn follow(&self, way: &Way<'_>, start: Draft, job: &Job) -> Result<Outcome, Unreachable> {
+        let started = way.ask_once(start).await?;
         let Some(id) =
             started.result.get("ansible_job_id").cloned().filter(|_| !started.is_failed())
         else {
@@ -113,7 +114,7 @@ impl HostTask<'_> {
         let mut left = job.limit;
         let status = loop {
             tokio::time::sleep(job.poll).await;
-            let status = self.ask(way, question("status")).await?;
+            let status = way.ask_once(question("status")).await?;
             if status.result.get("finished") == Some(&Value::Bool(true)) {
                 break status;
             }
@@ -125,31 +126,8 @@ impl HostTask<'_> {
         };
         let failed = status.is_failed();
         tell(if failed { model::JobState::Failed } else { model::JobState::Done });
-        self.ask(way, question("cleanup")).await?;
+        way.ask_once(question("cleanup")).await?;
         Ok(status)
-    }
-
-    /// One step, and what came of it.
-    async fn ask(
-        &self,
-        (target, attributes, no_log): (&Target, &Attributes, bool),
-        draft: Draft,
-    ) -> Result<Outcome, Unreachable> {
-        let step = exchange::step(StepId(0), &draft, attributes, no_log);
-        let plan = DeployPlan {
-            id: PlanId::generate(),
-            digest: None,
-            steps: vec![step],
-            keep_going: false,
-        };
-        let mut outcomes = Vec::new();
-        self.converse(target, plan, |report| {
-            if let StepReport::Finished { outcome, .. } = report {
-                outcomes.push(*outcome);
-            }
-        })
-        .await?;
-        Ok(first(outcomes))
     }
 }
 

@@ -20,7 +20,12 @@ impl HostTask<'_> {
         if let What::Done { judge: true } = work.what
             && let Err(error) = self.judge(work)
         {
+            let told = work.outcome.take().map(|outcome| outcome.result).unwrap_or_default();
             self.fail(work, &error);
+            if let Some(outcome) = &mut work.outcome {
+                outcome.result = told;
+                outcome.result.remove("msg");
+            }
         }
         work.what = What::Done { judge: false };
     }
@@ -70,6 +75,8 @@ impl HostTask<'_> {
                     outcome.result.entry("msg").or_insert(message.clone().into());
                 }
                 outcome.verdict = if changed { Verdict::Changed } else { Verdict::Ok };
+                let exception = "(traceback unavailable)";
+                outcome.result.insert("failed_when_suppressed_exception".into(), exception.into());
             }
         }
         Ok(())

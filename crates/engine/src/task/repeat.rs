@@ -43,6 +43,8 @@ impl HostTask<'_> {
                     self.decide(work, false).await;
                     continue;
                 }
+                // What counts as failed is what `failed_when` says, if anything does.
+                Ok(false) if !self.planned.task.failed_when.is_empty() => {}
                 Ok(false) => give_up(work),
             }
             self.report_item(work);
