@@ -171,15 +171,6 @@ impl TaskFiles {
     }
 }
 
-impl TaskFiles {
-    /// `ansible_search_path`.
-    pub(crate) fn layer(&self) -> Arc<Layer> {
-        let paths = self.paths.iter().map(|path| Value::from(&*path.to_string_lossy())).collect();
-        let vars = IndexMap::from([(Arc::from("ansible_search_path"), Value::list(paths))]);
-        Arc::new(Layer::new(Level::Magic, "task", vars))
-    }
-}
-
 impl Controller for TaskFiles {
     fn search_path(&self) -> Vec<PathBuf> {
         self.paths.clone()

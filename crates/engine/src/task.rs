@@ -200,15 +200,7 @@ impl<'a> HostTask<'a> {
         let planned = &cx.leaf.task;
         let scope = cx.world.hosts.with(host, |state| cx.play.of_task(&cx.world, planned, state));
         let files = TaskFiles::new(Some(planned), &cx.play.directory);
-        Self {
-            cx,
-            planned,
-            host,
-            scope: scope.with(files.layer()),
-            files,
-            register: None,
-            overlay: IndexMap::new(),
-        }
+        Self { cx, planned, host, scope, files, register: None, overlay: IndexMap::new() }
     }
 
     fn templar<'s>(&'s self, scope: &'s Scope) -> Templar<'s> {
