@@ -12,7 +12,9 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use super::{Cli, GlobalArgs};
-use super::{agents, compat, completion, config, console, doc, facts, inventory, ping, playbook, pull};
+use super::{
+    agents, compat, completion, config, console, doc, facts, inventory, ping, playbook, pull,
+};
 use super::{run, runs, serve, token};
 use crate::error::CliError;
 use crate::settings::Environment;
