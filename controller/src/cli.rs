@@ -3,13 +3,17 @@
 mod adhoc;
 mod agents;
 mod commands;
+mod compat;
 mod completion;
 mod config;
+mod console;
+mod doc;
 mod facts;
 mod inventory;
 mod options;
 mod ping;
 mod playbook;
+mod pull;
 mod run;
 mod runs;
 mod serve;
@@ -49,6 +53,7 @@ pub(crate) use playbook::PlaybookArgs;
   muster playbook -i hosts site.yml              apply a playbook
   muster playbook -i hosts site.yml --check -D   say what it would change
   muster run -i hosts web -m command -a uptime   one module on the hosts of a pattern
+  muster compat install /usr/local/bin           be `ansible-playbook`, `ansible` and the others
 
 `muster COMMAND --help` explains a command."
 )]

@@ -8,6 +8,7 @@ mod error;
 mod job;
 mod listing;
 mod log;
+mod lookups;
 mod programs;
 mod recorder;
 mod remote;

@@ -96,7 +96,7 @@ pub(crate) fn engine_run(
         // Nobody listening is no reason to stop.
         let _ = events.send(EventKind::Warned { message });
     }
-    let mut environment = jinja::Environment::new();
+    let mut environment = crate::lookups::environment();
     environment.allow_broken_conditionals =
         configuration.flag("ALLOW_BROKEN_CONDITIONALS").unwrap_or_default();
     environment.configuration = Some(configuration);

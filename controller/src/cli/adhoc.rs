@@ -1,7 +1,7 @@
 //! One module on some hosts: a playbook of one task, made in memory.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -44,6 +44,10 @@ pub(crate) struct Call {
     pub(crate) pattern: String,
     pub(crate) module: String,
     pub(crate) arguments: String,
+    /// Keywords of the task.
+    pub(crate) keywords: Vec<(&'static str, u64)>,
+    /// The directory whose `roles/`, `group_vars/` and so on count.
+    pub(crate) playbook_dir: Option<PathBuf>,
 }
 
 /// Runs a module and shows the results.
@@ -81,7 +85,9 @@ impl AdHocArgs {
     /// Reads the inventory, and makes the playbook.
     pub(crate) fn load(&self, call: &Call, around: Surroundings<'_>) -> Result<Content, CliError> {
         let options = engine_options(self.flags(), &around)?;
-        let path = around.base.join(NAME);
+        let setting = around.settings.configuration.path("PLAYBOOK_DIR")?;
+        let directory = call.playbook_dir.clone().or(setting).unwrap_or_default();
+        let path = around.place(&directory).join(NAME);
         let path = std::path::absolute(&path).unwrap_or(path);
         let wanted = Wanted {
             playbooks: vec![path.clone()],
@@ -107,6 +113,16 @@ impl AdHocArgs {
 }
 
 impl Call {
+    /// A call with nothing special about it.
+    pub(crate) fn new(
+        pattern: impl Into<String>,
+        module: impl Into<String>,
+        arguments: impl Into<String>,
+    ) -> Self {
+        let (pattern, module, arguments) = (pattern.into(), module.into(), arguments.into());
+        Self { pattern, module, arguments, keywords: Vec::new(), playbook_dir: None }
+    }
+
     /// The playbook's text: JSON is YAML, and quotes everything.
     fn playbook(&self) -> String {
         let arguments = self.arguments.trim();
@@ -114,10 +130,13 @@ impl Call {
             .ok()
             .filter(serde_json::Value::is_object)
             .unwrap_or_else(|| json!(arguments));
-        let task = match arguments.as_str() {
+        let mut task = match arguments.as_str() {
             Some("") => json!({ &self.module: null }),
             _ => json!({ &self.module: arguments }),
         };
+        for (name, value) in &self.keywords {
+            task[name] = json!(value);
+        }
         let play = json!({
             "name": "Muster Ad-Hoc",
             "hosts": self.pattern,
@@ -134,11 +153,7 @@ mod tests {
 
     #[test]
     fn whatever_is_typed_stays_inside_its_quotes() {
-        let call = |arguments: &str| Call {
-            pattern: "web:&\"x".into(),
-            module: "command".into(),
-            arguments: arguments.into(),
-        };
+        let call = |arguments: &str| Call::new("web:&\"x", "command", arguments);
         for arguments in ["", "uptime", "echo \"a\": {b}\n- c", r#"{"cmd": "uptime"}"#] {
             let text = call(arguments).playbook();
             let read: serde_json::Value = serde_json::from_str(&text).unwrap();

@@ -13,8 +13,9 @@ use clap::{Arg, ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parse
 
 use super::{Cli, GlobalArgs};
 use super::{
-    agents, completion, config, facts, inventory, ping, playbook, run, runs, serve, token,
+    agents, compat, completion, config, console, doc, facts, inventory, ping, playbook, pull,
 };
+use super::{run, runs, serve, token};
 use crate::error::CliError;
 use crate::settings::Environment;
 
@@ -70,6 +71,14 @@ commands! {
     Runs(runs::RunsArgs) => runs::runs;
     /// Show what can be set, what is set, and where
     Config(config::ConfigArgs) => config::config, as "ansible-config";
+    /// Run modules, one line after the other
+    Console(console::ConsoleArgs) => console::console, as "ansible-console";
+    /// Fetch a repository, and apply its playbooks to this machine
+    Pull(pull::PullArgs) => pull::pull, as "ansible-pull";
+    /// Show which modules there are, and what their arguments are
+    Doc(doc::DocArgs) => doc::doc, as "ansible-doc";
+    /// Put Muster in Ansible's place: links under the names of its programs
+    Compat(compat::CompatArgs) => compat::compat;
     /// Keep agents connected and carry out runs: the controller as a service
     Serve(serve::ServeArgs) => serve::serve;
     /// Print a script that completes commands and flags in your shell

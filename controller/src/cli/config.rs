@@ -155,6 +155,16 @@ pub(crate) async fn config(
 impl Shared {
     fn configuration(&self, environment: &Environment) -> Result<Configuration, CliError> {
         let file = match &self.config {
+            Some(path) if !path.is_file() => {
+                let path = path.display();
+                let text = "The provided configuration file is missing or not accessible:";
+                return Err(CliError::options(format!("{text} {path}")));
+            }
+            Some(path) if !path.extension().is_some_and(|end| end == "cfg" || end == "ini") => {
+                let path = path.display();
+                let text = "Unsupported configuration file extension for";
+                return Err(CliError::options(format!("{text} {path}: expected .cfg or .ini")));
+            }
             Some(path) => Some(ConfigFile::read(path)?),
             None => {
                 let (file, warning) = ConfigFile::find(environment, Path::new(""))?;

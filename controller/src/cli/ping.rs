@@ -34,8 +34,7 @@ pub(crate) async fn ping(
 
 impl From<PingArgs> for Job {
     fn from(args: PingArgs) -> Self {
-        let call =
-            Call { pattern: args.pattern, module: "ping".to_owned(), arguments: String::new() };
+        let call = Call::new(args.pattern, "ping", "");
         Self::AdHoc(Box::new(args.shared), call)
     }
 }

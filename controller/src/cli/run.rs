@@ -72,6 +72,13 @@ pub(crate) async fn run(
 impl From<RunArgs> for Job {
     fn from(args: RunArgs) -> Self {
         let RunArgs { pattern, module, arguments, shared, .. } = args;
-        Self::AdHoc(Box::new(shared), Call { pattern, module, arguments })
+        let keywords = [
+            ("async", args.background),
+            ("poll", args.background.and(args.poll.or(Some(15)))),
+            ("timeout", args.task_timeout),
+        ];
+        let keywords = keywords.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let (keywords, playbook_dir) = (keywords.collect(), args.playbook_dir);
+        Self::AdHoc(Box::new(shared), Call { pattern, module, arguments, keywords, playbook_dir })
     }
 }

@@ -6,6 +6,7 @@ mod add_host;
 mod argument_spec;
 mod assemble;
 mod assert;
+mod async_status;
 mod copy;
 mod debug;
 mod external;
@@ -96,6 +97,7 @@ const ACTIONS: &[(&str, Action)] = &[
     ("add_host", add_host::run),
     ("assemble", assemble::run),
     ("assert", assert::run),
+    ("async_status", async_status::run),
     ("copy", copy::run),
     ("debug", debug::run),
     ("fail", fail::run),

@@ -109,6 +109,15 @@ impl<'a> Keywords<'a> {
         })
     }
 
+    /// `ansible_async_dir`: where jobs leave their results.
+    pub(crate) fn async_directory(&self) -> Result<String, Error> {
+        let directory = match self.variable_text(&["ansible_async_dir"])? {
+            Some(directory) => Some(directory),
+            None => self.environment()?.remove("ANSIBLE_ASYNC_DIR"),
+        };
+        Ok(directory.unwrap_or_else(|| "~/.ansible_async".to_owned()))
+    }
+
     pub(crate) fn delegate_to(&self) -> Result<Option<HostName>, Error> {
         let Some(raw) = self.planned.inherited(|c| c.delegate_to.as_ref()) else { return Ok(None) };
         let value = self.templar.resolve(raw)?;
@@ -127,7 +136,7 @@ impl<'a> Keywords<'a> {
             diff: self.flag("diff", |c| c.diff.as_ref())?.unwrap_or(options.diff),
         };
         let timeout = self
-            .read("timeout", |c| c.timeout.as_ref(), |value| seconds("timeout", value))?
+            .read("timeout", |c| c.timeout.as_ref(), timeout)?
             .unwrap_or(Duration::from_secs(options.task_timeout));
         Ok(Attributes {
             mode,
@@ -296,6 +305,19 @@ pub(crate) fn seconds(name: &str, value: &Value) -> Result<Duration, Error> {
         .filter(|number| number.is_finite() && *number >= 0.0)
         .map(Duration::from_secs_f64)
         .ok_or_else(|| wrong(name, "a number of seconds", value))
+}
+
+/// `timeout`: whole seconds.
+fn timeout(value: &Value) -> Result<Duration, Error> {
+    let number = value.as_i64().or_else(|| value.as_str()?.trim().parse().ok());
+    let number = number.ok_or_else(|| wrong("timeout", "a number of seconds", value))?;
+    match u64::try_from(number).ok().filter(|number| *number <= 100_000_000) {
+        Some(number) => Ok(Duration::from_secs(number)),
+        None => Err(Error::new(
+            ErrorKind::Value,
+            format!("Timeout {number} is invalid, it must be between 0 and 100000000."),
+        )),
+    }
 }
 
 /// A count, possibly as text.

@@ -11,6 +11,7 @@ mod attributes;
 mod cursor;
 mod events;
 mod includes;
+mod lookups;
 mod loops;
 mod play;
 mod scope;

@@ -44,24 +44,27 @@ impl Run {
     /// Plays everything. Errors of the content are events too ([`EventKind::Aborted`]); the last event is always
     /// [`EventKind::RunFinished`].
     pub async fn play(self) -> RunStatus {
-        let Self { playbooks, inventory, options, links, blobs, loader, environment, events } =
+        let Self { playbooks, inventory, options, links, blobs, loader, mut environment, events } =
             self;
         let extra = options
             .extra_vars
             .iter()
             .map(|(name, value)| (Arc::from(name.as_str()), value.clone()))
             .collect();
-        let world = Arc::new(World {
-            environment,
-            extra: Arc::new(Layer::new(Level::ExtraVars, "extra vars", extra)),
-            options,
-            inventory: RwLock::new(inventory),
-            hosts: Hosts::default(),
-            links: links.clone(),
-            blobs,
-            loader,
-            events: Events::new(events),
-            stats: RwLock::default(),
+        let world = Arc::new_cyclic(|world| {
+            crate::lookups::register(&mut environment, world);
+            World {
+                environment,
+                extra: Arc::new(Layer::new(Level::ExtraVars, "extra vars", extra)),
+                options,
+                inventory: RwLock::new(inventory),
+                hosts: Hosts::default(),
+                links: links.clone(),
+                blobs,
+                loader,
+                events: Events::new(events),
+                stats: RwLock::default(),
+            }
         });
         let paths = playbooks.iter().map(|playbook| playbook.path.display().to_string()).collect();
         world.events.send(EventKind::RunStarted { playbooks: paths, check: world.options.check });
@@ -88,9 +91,15 @@ impl Run {
 }
 
 async fn play_all(world: &Arc<World>, playbooks: &[Playbook]) -> Result<(), Diagnostic> {
-    for play in playbooks.iter().flat_map(|playbook| &playbook.plays) {
-        if play_one(world, play).await? == BatchEnd::EndRun {
-            break;
+    for playbook in playbooks {
+        world.events.send(EventKind::PlaybookStarted {
+            path: playbook.path.display().to_string(),
+            plays: playbook.plays.len(),
+        });
+        for play in &playbook.plays {
+            if play_one(world, play).await? == BatchEnd::EndRun {
+                return Ok(());
+            }
         }
     }
     Ok(())

@@ -147,6 +147,8 @@ impl TaskFiles {
     pub(crate) fn new(planned: Option<&Planned>, playbook: &Path) -> Self {
         let mut paths: Vec<PathBuf> = Vec::new();
         let mut add = |path: &Path| {
+            // What lookups find is used elsewhere too: it must not depend on where this process is.
+            let path = &std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
             if !paths.iter().any(|known| known == path) {
                 paths.push(path.to_owned());
             }

@@ -3,6 +3,7 @@
 //! A task reads a snapshot of the play's state and returns effects; it changes nothing itself. Rendering and judging
 //! are plain functions; only what asks a host waits.
 
+mod background;
 mod decide;
 mod exchange;
 mod judge;
@@ -80,6 +81,8 @@ struct Work {
     outcome: Option<Outcome>,
     effects: Vec<Effect>,
     causes: Vec<Cause>,
+    /// Which attempt this is, of a task that is tried several times.
+    attempt: Option<u32>,
     took: Duration,
 }
 
@@ -92,9 +95,22 @@ enum What {
         attributes: Box<Attributes>,
         drafts: Vec<Draft>,
         join: actions::Join,
+        /// The steps start a job, which is then asked after until it is done.
+        job: Option<Job>,
     },
     /// Steps for a host, each after the answer to the one before.
     Talk { target: Box<Target>, attributes: Box<Attributes>, talk: Talk },
+}
+
+/// A job in the background (`async`) that the task waits for.
+#[derive(Debug, Clone)]
+struct Job {
+    /// How often it is asked after (`poll`).
+    poll: Duration,
+    /// How long it may take (`async`).
+    limit: Duration,
+    /// Where it leaves its result.
+    directory: String,
 }
 
 impl Work {
@@ -109,6 +125,7 @@ impl Work {
             outcome: None,
             effects: Vec::new(),
             causes: Vec::new(),
+            attempt: None,
             took: Duration::ZERO,
         }
     }
@@ -147,8 +164,16 @@ fn mentions(value: &Value, name: &str) -> bool {
 }
 
 /// Runs a task on a host.
-pub(crate) async fn run(cx: Arc<TaskCx>, host: HostName) -> TaskDone {
+pub(crate) async fn run(mut cx: Arc<TaskCx>, host: HostName) -> TaskDone {
     let start = Instant::now();
+    if cx.leaf.task.task.action.name.contains("{{") {
+        match decide::with_action(&cx, &host) {
+            Ok(resolved) => cx = Arc::new(resolved),
+            Err(error) => {
+                return HostTask::new(&cx, &host).finish_with_error(&error, start.elapsed());
+            }
+        }
+    }
     let mut task = HostTask::new(&cx, &host);
     match task.work().await {
         Ok((works, looped)) => task.finish(works, looped, start.elapsed()),
@@ -174,15 +199,8 @@ impl<'a> HostTask<'a> {
     fn new(cx: &'a TaskCx, host: &'a HostName) -> Self {
         let planned = &cx.leaf.task;
         let scope = cx.world.hosts.with(host, |state| cx.play.of_task(&cx.world, planned, state));
-        Self {
-            cx,
-            planned,
-            host,
-            scope,
-            files: TaskFiles::new(Some(planned), &cx.play.directory),
-            register: None,
-            overlay: IndexMap::new(),
-        }
+        let files = TaskFiles::new(Some(planned), &cx.play.directory);
+        Self { cx, planned, host, scope, files, register: None, overlay: IndexMap::new() }
     }
 
     fn templar<'s>(&'s self, scope: &'s Scope) -> Templar<'s> {
@@ -191,16 +209,14 @@ impl<'a> HostTask<'a> {
 
     /// Does everything; an error is one of the task as a whole.
     async fn work(&mut self) -> Attempt<(Vec<Work>, bool)> {
-        let items = {
+        self.register = {
             let templar = self.templar(&self.scope);
             let register = self.planned.task.register.as_ref();
-            let register = register
-                .map(|raw| Ok::<_, Error>(templar.resolve(raw)?.to_string()))
-                .transpose()?;
-            let items = loops::items(&self.planned.task, &self.planned.chain, &templar)?;
-            drop(templar);
-            self.register = register;
-            items
+            register.map(|raw| Ok::<_, Error>(templar.resolve(raw)?.to_string())).transpose()?
+        };
+        let items = {
+            let templar = self.templar(&self.scope);
+            loops::items(&self.planned.task, &self.planned.chain, &templar)?
         };
         let Some(items) = items else {
             let mut works = vec![Work::new(None, self.scope.clone())];
@@ -323,7 +339,7 @@ impl<'a> HostTask<'a> {
             for work in works.iter_mut() {
                 self.decide(work, true).await;
             }
-            self.execute(works).await;
+            self.perform(works).await;
             return;
         }
         for work in works {

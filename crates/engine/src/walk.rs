@@ -39,6 +39,21 @@ impl Planned {
             .is_some_and(|own| Arc::ptr_eq(own, role) || own.parents.contains(&role.role.name))
     }
 
+    /// The same, for another task in its place.
+    pub(crate) fn with_task(&self, task: Arc<Task>) -> Self {
+        Self {
+            task,
+            chain: self.chain.clone(),
+            role: self.role.clone(),
+            vars: self.vars.clone(),
+            params: self.params.clone(),
+            handler: self.handler,
+            in_handlers: self.in_handlers,
+            includes: self.includes,
+            chosen: self.chosen.clone(),
+        }
+    }
+
     /// The value of a keyword: the innermost one that is written.
     pub(crate) fn inherited<'a, T>(
         &'a self,
@@ -346,17 +361,7 @@ impl Builder {
             let planned = &handler.leaf.task;
             Node::Leaf(Arc::new(Leaf {
                 key: after.child(index),
-                task: Planned {
-                    task: planned.task.clone(),
-                    chain: planned.chain.clone(),
-                    role: planned.role.clone(),
-                    vars: planned.vars.clone(),
-                    params: planned.params.clone(),
-                    handler: planned.handler,
-                    in_handlers: true,
-                    includes: planned.includes,
-                    chosen: OnceLock::new(),
-                },
+                task: Planned { in_handlers: true, ..planned.with_task(planned.task.clone()) },
             }))
         };
         Arc::new(BlockNode::plain(self.handlers.iter().enumerate().map(leaf).collect()))

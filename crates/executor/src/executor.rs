@@ -10,7 +10,7 @@ use system::{BlobSource, RealSystem};
 use crate::attempt::{Context, Runner, attempt};
 use crate::escalation::{self, Way};
 use crate::workers::Workers;
-use crate::{Cancel, Manner, Program};
+use crate::{Cancel, Manner, Program, jobs};
 
 /// Facts are a courtesy: what takes longer is left out.
 const FACTS_LIMIT: Duration = Duration::from_secs(30);
@@ -105,6 +105,12 @@ pub fn goes_on_after(plan: &DeployPlan, outcome: &Outcome) -> bool {
 /// What carries out a step in this process: the module table, behind the real door.
 pub(crate) fn modules_runner() -> Arc<Runner> {
     Arc::new(|step: &Step, context: &Context| {
+        if step.module == jobs::MODULE {
+            return match context.manner {
+                Manner::New => jobs::start(step),
+                Manner::InDoubt => Outcome::unknown("the job may have been started"),
+            };
+        }
         let system = RealSystem::new(system::Context {
             deadline: context.deadline,
             cancelled: context.cancel.flag(),

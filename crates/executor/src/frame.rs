@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::Manner;
+use crate::jobs::Job;
 
 /// Printed by a worker before its first frame; what comes before it on the pipe (a PAM module's greeting) is not ours.
 pub(crate) const READY: &[u8] = b"\0muster-worker-1\n";
@@ -20,6 +21,8 @@ const FRAME_LIMIT: u32 = 64 << 20;
 pub(crate) enum Order {
     /// Carry out a step.
     Run { call: u64, step: Box<PlainStep>, manner: Manner },
+    /// Carry out a step as a job that nobody waits for, and end.
+    Keep { step: Box<PlainStep>, job: Job },
     /// Stop it.
     Cancel { call: u64 },
     /// Answers [`News::BlobRead`]; the bytes are the frame's body, none at the end.

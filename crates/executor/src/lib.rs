@@ -12,6 +12,7 @@ mod conversation;
 mod escalation;
 mod executor;
 mod frame;
+mod jobs;
 mod launch;
 mod live;
 mod program;

@@ -15,7 +15,7 @@ use system::BlobSource;
 use crate::attempt::{Runner, attempt};
 use crate::frame::{self, News, Order, READY};
 use crate::remote_blobs::{OpenBlobs, RemoteBlobs, SharedPipe};
-use crate::{Cancel, Manner, executor};
+use crate::{Cancel, Manner, executor, jobs};
 
 /// How long running steps have to end when the executor is gone.
 const GRACE: Duration = Duration::from_secs(3);
@@ -82,6 +82,7 @@ fn serve(orders: File, mut news: File, runner: &Arc<Runner>) -> ExitCode {
     while let Ok(Some((order, body))) = frame::read::<Order>(&mut orders) {
         match order {
             Order::Run { call, step, manner } => desk.start(call, (*step).into(), manner, runner),
+            Order::Keep { step, job } => return jobs::keep(&(*step).into(), &job, runner),
             Order::Cancel { call } => {
                 if let Some(cancel) = lock(&desk.running).get(&call) {
                     cancel.cancel();

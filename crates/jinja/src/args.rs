@@ -11,12 +11,14 @@ use crate::value::Value;
 pub struct Args {
     positional: VecDeque<Value>,
     named: Vec<(Arc<str>, Value)>,
+    /// Named arguments that nobody takes are no mistake.
+    lenient: bool,
 }
 
 impl Args {
     /// Arguments of both sorts.
     pub fn new(positional: Vec<Value>, named: Vec<(Arc<str>, Value)>) -> Self {
-        Self { positional: positional.into(), named }
+        Self { positional: positional.into(), named, lenient: false }
     }
 
     /// Whether none is left.
@@ -118,9 +120,15 @@ impl Args {
         self.positional.iter_mut().chain(self.named.iter_mut().map(|(_, value)| value))
     }
 
+    /// The same arguments for a lookup: it ignores options that it does not know.
+    pub(crate) fn lenient(mut self) -> Self {
+        self.lenient = true;
+        self
+    }
+
     /// Refuses arguments that nobody took.
     pub fn finish(self) -> Result<(), Error> {
-        if let Some((name, _)) = self.named.first() {
+        if let Some((name, _)) = self.named.first().filter(|_| !self.lenient) {
             return Err(Error::type_error(format!("got an unexpected keyword argument '{name}'")));
         }
         if !self.positional.is_empty() {

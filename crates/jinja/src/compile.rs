@@ -25,6 +25,8 @@ pub(crate) enum Mode {
     Expression,
     /// A template file with Ansible's default options.
     File,
+    /// Such a file as another includes it: without the newline at its end.
+    Included,
 }
 
 /// A mistake in a template and its place in the text.
@@ -37,9 +39,7 @@ const MAX_OPERATORS: usize = 1500;
 pub(crate) fn compile(source: &Arc<str>, mode: Mode) -> Result<Template, Mistake> {
     let options = match mode {
         Mode::File => TemplateOptions::default(),
-        Mode::Value | Mode::Expression => {
-            TemplateOptions { keep_trailing_newline: false, ..TemplateOptions::default() }
-        }
+        Mode::Value | Mode::Expression | Mode::Included => TemplateOptions::included(),
     };
     compile_with(source, &options, mode)
 }

@@ -104,6 +104,16 @@ impl Environment {
         self.lookups.insert(name.into(), Entry { run: Arc::new(run), traits: Traits::default() });
     }
 
+    /// Adds a lookup whose options may be undefined.
+    pub(crate) fn lookup_with_undefined(
+        &mut self,
+        name: &str,
+        run: impl Fn(&Scope<'_>, Value, Args) -> Result<Value, Error> + Send + Sync + 'static,
+    ) {
+        let traits = Traits { takes_undefined: true, ..Traits::default() };
+        self.lookups.insert(name.into(), Entry { run: Arc::new(run), traits });
+    }
+
     /// Adds or replaces a global variable.
     pub fn global(&mut self, name: &str, value: Value) {
         self.globals.insert(name.into(), value);

@@ -237,16 +237,21 @@ impl<'a> Scope<'a> {
 
     /// Runs a body into an output of its own and gives what it made: its one value, or its text.
     fn capture(&self, body: &Body) -> Result<Value, Error> {
-        let mut output = Output::new(self.unit.options.is_some());
+        let mut output = Output::new(false);
         self.statements(body, &mut output)?;
         Ok(output.finish())
     }
 
     /// Evaluates the whole template.
     pub(crate) fn run(&self, text_only: bool) -> Result<Value, Error> {
+        self.run_output(text_only).map(Output::finish)
+    }
+
+    /// Evaluates the whole template; the output knows whether there was any.
+    pub(crate) fn run_output(&self, text_only: bool) -> Result<Output, Error> {
         let mut output = Output::new(text_only);
         self.template(&mut output)?;
-        Ok(output.finish())
+        Ok(output)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Filters: Jinja2's own and ansible-core's, a group a file.
 
+mod addresses;
 mod attributes;
 mod collections;
 mod dicts;
@@ -42,6 +43,7 @@ pub(crate) fn register(environment: &mut Environment) {
     values::register(environment);
     sequences::register(environment);
     collections::register(environment);
+    addresses::register(environment);
     attributes::register(environment);
     dicts::register(environment);
     sets::register(environment);

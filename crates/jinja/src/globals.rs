@@ -33,6 +33,11 @@ impl Object for Global {
         true
     }
 
+    /// A lookup decides itself which of its options may be.
+    fn takes_undefined(&self) -> bool {
+        ["lookup", "query", "q"].contains(&&*self.name)
+    }
+
     fn text(&self) -> String {
         format!("<function {}>", self.name)
     }
@@ -136,7 +141,7 @@ fn dict(scope: &Scope<'_>, mut args: Args) -> Result<Value, Error> {
 fn undef(_scope: &Scope<'_>, mut args: Args) -> Result<Value, Error> {
     let hint = args.text("hint")?;
     args.finish()?;
-    let hint = hint.unwrap_or_else(|| "Mandatory variable has not been overridden".into());
+    let hint = hint.unwrap_or_else(|| crate::value::MANDATORY.into());
     Ok(Value::from(Undefined { name: "undef".into(), reason: Reason::Because(hint.into()) }))
 }
 
@@ -151,6 +156,9 @@ fn lookup(scope: &Scope<'_>, mut args: Args, wants_list: bool) -> Result<Value, 
     let wants_list = args.take_named("wantlist").map_or(wants_list, |flag| flag.is_true());
     let terms = Value::list(args.rest());
     let found = scope.call_lookup(&name, terms, args)?;
+    if found.is_none() {
+        return Ok(if wants_list { Value::list(Vec::new()) } else { found });
+    }
     if wants_list {
         return Ok(found);
     }

@@ -22,9 +22,6 @@ pub(crate) fn register(environment: &mut Environment) {
     tables::register(environment);
     environment.lookup("password", password::password);
     environment.lookup("config", config::config);
-    environment.lookup("url", |_, _, _| {
-        Err(Error::new(ErrorKind::Lookup, "the lookup 'url' is not built in yet"))
-    });
 }
 
 /// The terms of a lookup: a list as it is, anything else as the only one.
@@ -34,6 +31,15 @@ fn terms_of(terms: &Value) -> Vec<Value> {
 
 fn failed(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Lookup, message)
+}
+
+/// A number of a lookup's options.
+fn integer(lookup: &str, option: &str, text: &str) -> Result<i128, Error> {
+    crate::filters::parse_int(text, 10).ok_or_else(|| {
+        failed(format!(
+            "Config '{option}' for '{lookup}' lookup plugin from 'Direct' has an invalid value: Invalid value provided for 'integer': '{text}'"
+        ))
+    })
 }
 
 /// A named option's text.

@@ -62,8 +62,8 @@ pub(crate) fn regex(pattern: &str, flags: Flags, anchor: Anchor) -> Result<Arc<R
     let compiled =
         RegexBuilder::new(&source).backtrack_limit(BACKTRACK_LIMIT).build().map_err(|error| {
             // Our own prefix must not shift the position that the message names.
-            let plain = Regex::new(body).err().unwrap_or(error);
-            Error::value_error(format!("invalid regular expression: {plain}"))
+            let plain = Regex::new(body).err().unwrap_or(error).to_string();
+            Error::value_error(format!("invalid regular expression: {}", python_words(&plain)))
         })?;
     let compiled = Arc::new(compiled);
     let mut cache = COMPILED.write().unwrap_or_else(PoisonError::into_inner);
@@ -72,6 +72,20 @@ pub(crate) fn regex(pattern: &str, flags: Flags, anchor: Anchor) -> Result<Arc<R
     }
     cache.insert(key, compiled.clone());
     Ok(compiled)
+}
+
+/// The mistakes that people make most, in the words of Python's `re`.
+fn python_words(message: &str) -> &str {
+    const WORDS: [(&str, &str); 6] = [
+        ("Opening parenthesis without closing", "missing ), unterminated subpattern"),
+        ("unclosed group", "missing ), unterminated subpattern"),
+        ("unopened group", "unbalanced parenthesis"),
+        ("Target of repeat operator", "nothing to repeat"),
+        ("repetition operator missing", "nothing to repeat"),
+        ("unclosed character class", "unterminated character set"),
+    ];
+    let known = WORDS.iter().find(|(theirs, _)| message.contains(theirs));
+    known.map_or(message, |(_, python)| python)
 }
 
 /// A failed match is too much back-tracking.

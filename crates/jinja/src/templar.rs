@@ -47,6 +47,13 @@ pub struct TemplateOptions {
     pub comment: (String, String),
 }
 
+impl TemplateOptions {
+    /// Those of a file that another includes: the newline at its end is not part of it.
+    pub(crate) fn included() -> Self {
+        Self { keep_trailing_newline: false, ..Self::default() }
+    }
+}
+
 impl Default for TemplateOptions {
     fn default() -> Self {
         let pair = |start: &str, end: &str| (start.to_owned(), end.to_owned());
@@ -264,6 +271,45 @@ impl<'a> Templar<'a> {
         self.resolve(&value)
     }
 
+    /// An expression as `debug` shows it: what needs something undefined is replaced by a note about it.
+    pub fn shown(&self, source: &str, origin: Option<Arc<Span>>) -> Result<Value, Error> {
+        self.fresh();
+        let mut replaced = 0;
+        match self.evaluate(&source.into(), origin.as_ref(), Mode::Expression) {
+            Ok(value) => self.shown_part(&value, &mut replaced, 0),
+            Err(error) if error.is_undefined() => Ok(self.replaced(&error, &mut replaced)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn replaced(&self, error: &Error, count: &mut usize) -> Value {
+        *count += 1;
+        let text = format!("error {count} - {}", error.message());
+        self.note(text.clone());
+        Value::from(format!("<< {text} >>"))
+    }
+
+    fn shown_part(&self, value: &Value, count: &mut usize, depth: usize) -> Result<Value, Error> {
+        if depth > MAX_DEPTH {
+            return Err(Error::new(ErrorKind::Recursion, "a value is nested too deeply"));
+        }
+        let mut part = |part: &Value| self.shown_part(part, count, depth + 1);
+        let shown = if let Some(items) = value.sequence() {
+            Value::list(items.iter().map(part).collect::<Result<_, _>>()?)
+        } else if let Some(dict) = value.as_dict() {
+            let entries = dict.snapshot().into_iter();
+            let entries = entries.map(|(key, item)| Ok((key, part(&item)?)));
+            Value::dict(entries.collect::<Result<_, Error>>()?)
+        } else {
+            return match self.resolve(value) {
+                Err(error) if error.is_undefined() => Ok(self.replaced(&error, count)),
+                other => other,
+            };
+        };
+        let own = value.marks().without(Marks::TEMPLATE | Marks::TRUSTED);
+        Ok(shown.marked(own).with_origin(value.origin().cloned()))
+    }
+
     /// A lookup by name, as `with_NAME` calls it; templates in the terms are evaluated first. Gives a list.
     pub fn lookup(&self, name: &str, terms: Value) -> Result<Value, Error> {
         self.fresh();
@@ -282,13 +328,27 @@ impl<'a> Templar<'a> {
         file: &Arc<yaml::SourceFile>,
         options: &TemplateOptions,
     ) -> Result<Value, Error> {
+        let rendered = self.render_output(file, options)?;
+        Ok(if rendered.is_none() { Value::from("") } else { rendered })
+    }
+
+    /// The text of a template file, or `None` if it puts nothing out.
+    pub(crate) fn render_output(
+        &self,
+        file: &Arc<yaml::SourceFile>,
+        options: &TemplateOptions,
+    ) -> Result<Value, Error> {
         self.fresh();
         let (options, start) = header::overrides(file, options)?;
         let options = Rc::new(options);
         let unit = unit_of_file(file, start, &options)?;
         let _depth = self.enter(1)?;
         let run = Run::new(self);
-        let result = Scope::new(&run, unit).run(true).map_err(in_rendering)?;
+        let output = Scope::new(&run, unit).run_output(true).map_err(in_rendering)?;
+        if output.is_untouched() {
+            return Ok(Value::none());
+        }
+        let result = output.finish();
         if options.newline_sequence == "\n" {
             return Ok(result);
         }

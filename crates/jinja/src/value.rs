@@ -49,7 +49,15 @@ pub(crate) enum Reason {
     Inner(Error),
 }
 
+/// What `undef()` says where it is given no hint.
+pub(crate) const MANDATORY: &str = "Mandatory variable has not been overridden";
+
 impl Undefined {
+    /// Whether this is `undef()` without a hint.
+    pub(crate) fn is_mandatory(&self) -> bool {
+        matches!(&self.reason, Reason::Because(sentence) if **sentence == *MANDATORY)
+    }
+
     /// The sentence to tell the user: `'missing' is undefined`.
     pub fn message(&self) -> String {
         match &self.reason {

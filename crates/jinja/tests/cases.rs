@@ -95,4 +95,4 @@ macro_rules! cases {
     )*};
 }
 
-cases! { basics corners filters lookups methods statements tests }
+cases! { addresses basics corners filters lookups methods statements tests }

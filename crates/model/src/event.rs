@@ -34,6 +34,13 @@ pub enum EventKind {
         /// Check mode.
         check: bool,
     },
+    /// A playbook of the run began.
+    PlaybookStarted {
+        /// Its path, as given.
+        path: String,
+        /// How many plays it has.
+        plays: usize,
+    },
     /// A play began (with `serial`, a batch of it).
     PlayStarted {
         /// The play's name, or its host pattern.
@@ -88,6 +95,15 @@ pub enum EventKind {
         /// Tries left.
         left: u32,
     },
+    /// A job in the background was asked after.
+    JobPolled {
+        /// The host.
+        host: HostName,
+        /// The job's id.
+        job: String,
+        /// How it stands.
+        state: JobState,
+    },
     /// A task ended on a host. For a loop: after its items, with their union as result.
     TaskFinished {
         /// The result.
@@ -141,6 +157,11 @@ pub enum EventKind {
         /// No file holds it: the flush of handlers between the stages of a play.
         implicit: bool,
     },
+    /// `meta: clear_host_errors`: what happened to these hosts in this play so far is no failure of the run.
+    HostsForgiven {
+        /// The hosts that had failed or did not answer.
+        hosts: Vec<HostName>,
+    },
     /// More hosts failed than the play allows (`max_fail_percentage`): it stops.
     NoHostsLeft,
     /// What `set_stats` collected in the run.
@@ -165,6 +186,18 @@ pub enum EventKind {
         /// How.
         status: RunStatus,
     },
+}
+
+/// How a job in the background stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    /// It is not done.
+    Running,
+    /// It went well.
+    Done,
+    /// It failed.
+    Failed,
 }
 
 /// How a run ended.

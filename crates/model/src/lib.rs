@@ -11,7 +11,7 @@ mod recap;
 mod report;
 mod secret;
 
-pub use event::{Cause, Event, EventKind, HostResult, Item, Place, RunStatus};
+pub use event::{Cause, Event, EventKind, HostResult, Item, JobState, Place, RunStatus};
 pub use id::{AgentId, Digest, HostName, ParseIdError, PlanId, RunId, StepId};
 pub use outcome::{Diff, DiffContent, Outcome, Verdict};
 pub use plan::{BecomeMethod, DeployPlan, Mode, RunAs, Step};

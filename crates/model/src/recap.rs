@@ -21,11 +21,14 @@ pub struct HostRecap {
     pub changed: u32,
     /// Times the host did not answer, or a step's fate is unknown.
     pub unreachable: u32,
-    /// Of these, the ones under `ignore_unreachable`.
+    /// Of these, the ones that `meta: clear_host_errors` forgave.
     #[serde(default)]
     pub unreachable_ignored: u32,
     /// Tasks that failed, rescued and ignored ones not included.
     pub failed: u32,
+    /// Of these, the ones that `meta: clear_host_errors` forgave.
+    #[serde(default)]
+    pub failed_forgiven: u32,
     /// Tasks that did not run.
     pub skipped: u32,
     /// Failures that a `rescue` took care of.
@@ -45,6 +48,13 @@ impl Recap {
                 entry.ignored += 1;
             }
             EventKind::HostUnreachable { host, .. } => self.entry(host).unreachable += 1,
+            EventKind::HostsForgiven { hosts } => {
+                for host in hosts {
+                    let entry = self.entry(host);
+                    entry.failed_forgiven = entry.failed;
+                    entry.unreachable_ignored = entry.unreachable;
+                }
+            }
             EventKind::Included { hosts, .. } => {
                 for host in hosts {
                     self.entry(host).ok += 1;
@@ -81,7 +91,7 @@ impl Recap {
     pub fn exit_code(&self) -> u8 {
         if self.hosts.values().any(|host| host.unreachable > host.unreachable_ignored) {
             4
-        } else if self.hosts.values().any(|host| host.failed > 0) {
+        } else if self.hosts.values().any(|host| host.failed > host.failed_forgiven) {
             2
         } else {
             0

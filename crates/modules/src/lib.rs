@@ -4,6 +4,7 @@
 //! protocol, nor whether this is check mode.
 
 mod arguments;
+mod async_status;
 mod codec;
 mod content;
 mod contract;

@@ -32,6 +32,7 @@ macro_rules! modules {
 }
 
 modules! {
+    "async_status" in "ansible.builtin" => crate::async_status::AsyncStatus,
     "apt" in "ansible.builtin" => crate::apt::Apt,
     "assemble" in "ansible.builtin" => crate::assemble::Assemble,
     "blockinfile" in "ansible.builtin" => crate::blockinfile::Blockinfile,

@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 
 use model::{
-    Event, EventKind, HostName, HostRecap, HostResult, Item, Place, Recap, RunStatus, Verdict,
+    Event, EventKind, HostName, HostRecap, HostResult, Item, JobState, Place, Recap, RunStatus,
+    Verdict,
 };
 
 use crate::screen::{Screen, Tone};
@@ -265,14 +266,10 @@ impl Console {
         Ok(())
     }
 
-    fn run_started(&mut self, playbooks: &[String], check: bool) -> io::Result<()> {
+    fn run_started(&mut self, check: bool) -> io::Result<()> {
         self.check = check;
         if check && self.options.check_markers {
             self.screen.banner("DRY RUN")?;
-        }
-        for playbook in playbooks.iter().filter(|_| self.options.verbosity >= 2) {
-            let name = playbook.rsplit('/').next().unwrap_or(playbook);
-            self.screen.banner(&format!("PLAYBOOK: {name}"))?;
         }
         Ok(())
     }
@@ -366,8 +363,23 @@ fn speaks_otherwise(result: &HostResult) -> bool {
 impl Reporter for Console {
     fn see(&mut self, event: &Event) -> io::Result<()> {
         match &event.kind {
-            EventKind::RunStarted { playbooks, check } => self.run_started(playbooks, *check)?,
+            EventKind::RunStarted { check, .. } => self.run_started(*check)?,
             EventKind::PlayStarted { name, check, .. } => self.start_play(name, *check)?,
+            EventKind::PlaybookStarted { path, plays } if self.options.verbosity >= 2 => {
+                let name = path.rsplit('/').next().unwrap_or(path);
+                self.screen.banner(&harmless(&format!("PLAYBOOK: {name}")))?;
+                self.screen.line(&harmless(&format!("{plays} plays in {path}")), Tone::Plain)?;
+            }
+            EventKind::JobPolled { host, job, state } => {
+                self.announce()?;
+                let (word, rest, tone) = match state {
+                    JobState::Running => ("POLL", " started=True finished=False", Tone::Debug),
+                    JobState::Done => ("OK", "", Tone::Debug),
+                    JobState::Failed => ("FAILED", "", Tone::Error),
+                };
+                let text = format!("ASYNC {word} on {host}: jid={job}{rest}");
+                self.screen.line(&harmless(&text), tone)?;
+            }
             EventKind::NoHostsMatched { name } => {
                 if self.play.as_deref() != Some(name) || self.task.is_some() {
                     self.start_play(name, self.check)?;
@@ -409,7 +421,9 @@ impl Reporter for Console {
             EventKind::Warned { message } => self.screen.warning(message)?,
             EventKind::Aborted { message } => self.screen.error(message)?,
             EventKind::RunFinished { recap, status } => self.run_finished(recap, *status)?,
-            EventKind::Output { .. }
+            EventKind::PlaybookStarted { .. }
+            | EventKind::HostsForgiven { .. }
+            | EventKind::Output { .. }
             | EventKind::HandlerNotified { .. }
             | EventKind::FactsLearned { .. } => {}
         }

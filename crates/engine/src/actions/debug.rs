@@ -42,14 +42,6 @@ fn expression_value(call: &Call<'_>, expression: &Value) -> Attempt<(String, Val
     if !expression.marks().has(jinja::Marks::TRUSTED) {
         return Ok((text.to_owned(), expression.clone()));
     }
-    match call.templar.expression(text, None) {
-        Ok(value) if value.is_undefined() => {
-            Ok((text.to_owned(), Value::from("VARIABLE IS NOT DEFINED!")))
-        }
-        Ok(value) => Ok((text.to_owned(), call.templar.resolve(&value)?)),
-        Err(error) if error.is_undefined() => {
-            Ok((text.to_owned(), Value::from("VARIABLE IS NOT DEFINED!")))
-        }
-        Err(error) => Err(error),
-    }
+    let shown = call.templar.shown(text, expression.origin().cloned())?;
+    Ok((text.to_owned(), shown))
 }

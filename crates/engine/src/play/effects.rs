@@ -149,6 +149,10 @@ impl Batch<'_> {
 
     /// `meta: clear_host_errors`: failures are forgotten; who did not answer goes on from the task at hand.
     pub(super) fn forgive(&mut self, here: &crate::cursor::Key) {
+        let forgiven = |walker: &super::Walker| walker.fate() != Fate::Alive;
+        let hosts = self.walkers.iter().filter(|(_, walker)| forgiven(walker));
+        let hosts: Vec<HostName> = hosts.map(|(host, _)| host.clone()).collect();
+        self.world.events.send(EventKind::HostsForgiven { hosts });
         self.world.forgive();
         for (number, walker) in self.walkers.values_mut().enumerate() {
             walker.cursor.forgive();

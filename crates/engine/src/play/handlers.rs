@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use jinja::Value;
 use model::{EventKind, HostName};
 use yaml::Diagnostic;
 
@@ -74,10 +73,7 @@ impl Batch<'_> {
     fn handler_names(&self, handler: &Handler, host: &HostName) -> Vec<String> {
         let planned = &handler.leaf.task;
         let Some(name) = self.handler_name(planned, host) else { return Vec::new() };
-        match &planned.role {
-            Some(played) => vec![format!("{} : {name}", played.role.name), name],
-            None => vec![name],
-        }
+        with_role(planned, &name).collect()
     }
 
     fn handler_name(&self, planned: &Planned, host: &HostName) -> Option<String> {
@@ -101,7 +97,17 @@ impl Batch<'_> {
     }
 }
 
-/// What a handler listens to: as written, never templates.
+/// What a handler listens to, as written (never templates), and with its role's name before it.
 fn topics(handler: &Handler) -> impl Iterator<Item = String> {
-    handler.leaf.task.task.listen.iter().map(Value::to_string)
+    let planned = &handler.leaf.task;
+    planned.task.listen.iter().flat_map(|topic| with_role(planned, &topic.to_string()))
+}
+
+/// A name alone, and behind that of its role: `role : name`, `namespace.collection.role : name`.
+fn with_role(planned: &Planned, name: &str) -> impl Iterator<Item = String> + use<> {
+    let role = planned.role.as_ref().map(|played| &*played.role.name);
+    let short = role.and_then(|role| Some(role.rsplit_once('.')?.1));
+    let long = [role, short].into_iter().flatten().map(|role| format!("{role} : {name}"));
+    let names: Vec<String> = long.chain([name.to_owned()]).collect();
+    names.into_iter()
 }

@@ -112,9 +112,14 @@ impl Batch<'_> {
     fn throttle(&self, planned: &Planned, host: &HostName) -> Result<Option<usize>, Diagnostic> {
         let Some(raw) = planned.inherited(|c| c.throttle.as_ref()) else { return Ok(None) };
         self.with_templar(planned, host, |templar| {
-            let number = templar.resolve(raw).and_then(|value| count("throttle", &value));
-            let number =
-                number.map_err(|error| Diagnostic::from(error).or_at(&planned.task.span))?;
+            let wrong = |why: &str| {
+                let what = "Failed to convert the throttle value to an integer";
+                Diagnostic::error(format!("{what}: {why}")).at(&planned.task.span)
+            };
+            let value = templar.resolve(raw).map_err(|error| wrong(&error.message()))?;
+            let number = count("throttle", &value).map_err(|_| {
+                wrong(&format!("invalid literal for int() with base 10: {}", value.repr()))
+            })?;
             Ok(usize::try_from(number).ok().filter(|most| *most > 0))
         })
     }

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use jinja::Value;
+use jinja::{Templar, Value};
 use language::{Layer, Level, Scope};
 use model::{HostName, Outcome};
 
-use super::{Attempt, HostTask, What, Work};
+use super::{Attempt, HostTask, TaskCx, What, Work};
 use crate::actions::{self, Call, Prepared};
 use crate::attributes::{Attributes, Keywords};
+use crate::cursor::Leaf;
 use crate::link::{Connection, Target};
+use crate::scope::TaskFiles;
 use crate::state::HostState;
 
 impl HostTask<'_> {
@@ -33,6 +35,9 @@ impl HostTask<'_> {
         }
         let templar = self.templar(scope);
         let name = Keywords { planned: self.planned, templar: &templar }.delegate_to()?;
+        if name.as_ref().is_some_and(|name| name.as_str().is_empty()) {
+            return Err(actions::failure("Empty hostname produced from delegate_to: \"\""));
+        }
         Ok(name.filter(|name| name != self.host))
     }
 
@@ -48,6 +53,7 @@ impl HostTask<'_> {
         let keywords = Keywords { planned: self.planned, templar: &templar };
         // A condition that cannot be evaluated may be ignored as any failure.
         work.tolerance = keywords.tolerance().unwrap_or(work.tolerance);
+        work.delegated = delegated?;
         for condition in self.planned.gathered(|c| &c.when).filter(|_| conditions) {
             if !templar.condition(condition)? {
                 let mut outcome = Outcome::skipped("Conditional result was False");
@@ -56,8 +62,6 @@ impl HostTask<'_> {
                 return Ok(());
             }
         }
-        work.tolerance = keywords.tolerance()?;
-        work.delegated = delegated?;
         work.delegated_facts = work.delegated.is_some()
             && keywords.flag("delegate_facts", |c| c.delegate_facts.as_ref())?.unwrap_or(false);
         let args = actions::arguments(self.planned, &templar)?;
@@ -78,7 +82,8 @@ impl HostTask<'_> {
             }
             Prepared::Steps(drafts, join) => {
                 let (target, attributes) = self.way(work, &keywords, default)?;
-                work.what = What::Steps { target, attributes, drafts, join };
+                let (drafts, join, job) = self.as_job(&keywords, drafts, join)?;
+                work.what = What::Steps { target, attributes, drafts, join, job };
             }
             Prepared::Talk(talk) => {
                 let (target, attributes) = self.way(work, &keywords, default)?;
@@ -120,6 +125,25 @@ impl HostTask<'_> {
             None => scope,
         }
     }
+}
+
+/// The same task with its action's name rendered for a host.
+pub(super) fn with_action(cx: &TaskCx, host: &HostName) -> Attempt<TaskCx> {
+    let planned = &cx.leaf.task;
+    let scope = cx.world.hosts.with(host, |state| cx.play.of_task(&cx.world, planned, state));
+    let files = TaskFiles::new(Some(planned), &cx.play.directory);
+    let templar = Templar::new(&cx.world.environment, &scope, &files);
+    let name = Value::trusted(&*planned.task.action.name, None);
+    let name = templar.resolve(&name)?.to_string();
+    let mut task = (*planned.task).clone();
+    task.action.name = name.strip_prefix("ansible.builtin.").unwrap_or(&name).into();
+    task.action.written = name.as_str().into();
+    Ok(TaskCx {
+        world: cx.world.clone(),
+        play: cx.play.clone(),
+        leaf: Arc::new(Leaf { key: cx.leaf.key.clone(), task: planned.with_task(Arc::new(task)) }),
+        announcement: cx.announcement.clone(),
+    })
 }
 
 /// A host that is not in the inventory: `localhost` is this machine.

@@ -93,27 +93,17 @@ impl HostTask<'_> {
         works: &mut [Work],
         next: &mut usize,
     ) -> Result<(), Unreachable> {
-        let link = self.cx.world.links.open(target).await?;
         let (plan, owners) = plan(works);
         let mut waiting: HashMap<usize, Waiting> = HashMap::new();
         for owner in &owners {
             let empty = Waiting { expected: 0, outcomes: Vec::new() };
             waiting.entry(*owner).or_insert(empty).expected += 1;
         }
-        let (sender, mut reports) = mpsc::channel(256);
-        let run = link.run(plan, sender);
-        tokio::pin!(run);
         let mut begun = Instant::now();
-        let mut ended = None;
-        loop {
-            let report = tokio::select! {
-                biased;
-                report = reports.recv() => report,
-                end = &mut run, if ended.is_none() => { ended = Some(end); continue; }
-            };
-            match report {
-                Some(StepReport::Started(_)) => begun = Instant::now(),
-                Some(StepReport::Output { step, stream, bytes }) => {
+        let ended = self
+            .converse(target, plan, |report| match report {
+                StepReport::Started(_) => begun = Instant::now(),
+                StepReport::Output { step, stream, bytes } => {
                     let owner = owners.get(step.0 as usize).map(|owner| &works[*owner]);
                     if owner.is_some_and(|work| !work.tolerance.no_log) {
                         let text = String::from_utf8_lossy(&bytes).into_owned();
@@ -121,8 +111,8 @@ impl HostTask<'_> {
                         self.send_event(EventKind::Output { host, stream, text });
                     }
                 }
-                Some(StepReport::Finished { step, outcome }) => {
-                    let Some(owner) = owners.get(step.0 as usize).copied() else { continue };
+                StepReport::Finished { step, outcome } => {
+                    let Some(owner) = owners.get(step.0 as usize).copied() else { return };
                     let wait = waiting.get_mut(&owner).expect("every owner waits");
                     wait.outcomes.push(*outcome);
                     if wait.outcomes.len() == wait.expected {
@@ -132,13 +122,8 @@ impl HostTask<'_> {
                         self.conclude_finished(works, next);
                     }
                 }
-                None => break,
-            }
-        }
-        let ended = match ended {
-            Some(end) => end,
-            None => run.await,
-        };
+            })
+            .await;
         // Steps behind a failed one of the same item were not run: judge what there is.
         for (owner, wait) in waiting {
             if !wait.outcomes.is_empty() {
@@ -146,6 +131,33 @@ impl HostTask<'_> {
             }
         }
         ended
+    }
+
+    /// Sends a plan and hears what is reported of it, to the end.
+    pub(super) async fn converse(
+        &self,
+        target: &Target,
+        plan: DeployPlan,
+        mut hear: impl FnMut(StepReport),
+    ) -> Result<(), Unreachable> {
+        let link = self.cx.world.links.open(target).await?;
+        let (sender, mut reports) = mpsc::channel(256);
+        let run = link.run(plan, sender);
+        tokio::pin!(run);
+        let mut ended = None;
+        loop {
+            let report = tokio::select! {
+                biased;
+                report = reports.recv() => report,
+                end = &mut run, if ended.is_none() => { ended = Some(end); continue; }
+            };
+            let Some(report) = report else { break };
+            hear(report);
+        }
+        match ended {
+            Some(end) => end,
+            None => run.await,
+        }
     }
 
     /// Sends an event of this task.

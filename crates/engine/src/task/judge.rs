@@ -27,6 +27,9 @@ impl HostTask<'_> {
 
     /// With the result under the name of `register`.
     fn judge(&self, work: &mut Work) {
+        if let (Some(attempt), Some(outcome)) = (work.attempt, &mut work.outcome) {
+            outcome.result.insert("attempts".into(), attempt.into());
+        }
         let task = &self.planned.task;
         if task.changed_when.is_empty() && task.failed_when.is_empty() {
             return;
@@ -80,6 +83,8 @@ fn judged_changed(outcome: &mut Outcome, changed: bool) {
     outcome.result.insert("changed".into(), changed.into());
     if !outcome.is_failed() {
         outcome.verdict = if changed { Verdict::Changed } else { Verdict::Ok };
+        let exception = "(traceback unavailable)";
+        outcome.result.insert("failed_when_suppressed_exception".into(), exception.into());
     }
 }
 

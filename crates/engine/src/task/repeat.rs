@@ -25,12 +25,12 @@ impl HostTask<'_> {
         };
         let mut attempt = 1;
         loop {
+            work.attempt = Some(attempt);
             self.try_once(work).await;
             let holds = self.holds_until(work);
-            if let Some(outcome) = &mut work.outcome {
+            if let Some(outcome) = work.outcome.as_mut().filter(|_| matches!(holds, Ok(false))) {
                 // The last attempt of those that may fail counts with the one before it.
-                let shown = if matches!(holds, Ok(false)) { attempt.min(retries) } else { attempt };
-                outcome.result.insert("attempts".into(), shown.into());
+                outcome.result.insert("attempts".into(), attempt.min(retries).into());
             }
             match holds {
                 Err(error) => self.fail(work, &error),
@@ -43,6 +43,8 @@ impl HostTask<'_> {
                     self.decide(work, false).await;
                     continue;
                 }
+                // What counts as failed is what `failed_when` says, if anything does.
+                Ok(false) if !self.planned.task.failed_when.is_empty() => {}
                 Ok(false) => give_up(work),
             }
             self.report_item(work);
@@ -54,7 +56,7 @@ impl HostTask<'_> {
     async fn try_once(&mut self, work: &mut Work) {
         if let What::Steps { .. } | What::Talk { .. } = &work.what {
             let item = work.item.take();
-            self.execute(std::slice::from_mut(work)).await;
+            self.perform(std::slice::from_mut(work)).await;
             work.item = item;
         } else {
             self.judge_or_fail(work);

@@ -123,8 +123,11 @@ fn lost(works: &[Work], summary: &Outcome) -> Option<Lost> {
 /// What `register` stores of an outcome. A host that did not answer did not fail.
 pub(super) fn registered(outcome: &Outcome) -> Args {
     let mut args = outcome.to_args();
+    if outcome.is_failed() {
+        args.entry("exception").or_insert("(traceback unavailable)".into());
+    }
     if is_unreachable(outcome) {
-        args.shift_remove("failed");
+        args.remove("failed");
     }
     args
 }

@@ -17,6 +17,7 @@ struct Cache {
 
 static VALUES: LazyLock<RwLock<Cache>> = LazyLock::new(Default::default);
 static EXPRESSIONS: LazyLock<RwLock<Cache>> = LazyLock::new(Default::default);
+static INCLUDED: LazyLock<RwLock<Cache>> = LazyLock::new(Default::default);
 static FILES: LazyLock<RwLock<Cache>> = LazyLock::new(Default::default);
 
 /// The parsed template of a text, from the cache if it was parsed before.
@@ -25,6 +26,7 @@ pub(crate) fn compiled(source: &Arc<str>, mode: Mode) -> Result<Arc<Template>, M
         Mode::Value => &VALUES,
         Mode::Expression => &EXPRESSIONS,
         Mode::File => &FILES,
+        Mode::Included => &INCLUDED,
     };
     let found = cache.read().unwrap_or_else(PoisonError::into_inner).templates.get(source).cloned();
     if let Some(template) = found {

@@ -35,7 +35,7 @@ pub(super) fn mistake(
             let message = format!("Syntax error in expression{delimited}: {message}");
             Error::new(ErrorKind::Syntax, message)
         }
-        Mode::Value | Mode::File => Error::syntax(message),
+        Mode::Value | Mode::File | Mode::Included => Error::syntax(message),
     };
     (error, Extent { start: range.start as u32, end: range.end as u32 })
 }

@@ -57,6 +57,11 @@ impl Output {
         }
     }
 
+    /// Whether nothing was put out, not even an empty text.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.pieces == 0
+    }
+
     pub(crate) fn finish(self) -> Value {
         match self.first {
             Some(value) => value,

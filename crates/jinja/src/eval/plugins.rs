@@ -51,6 +51,13 @@ impl Scope<'_> {
     ) -> Result<Value, Error> {
         self.step()?;
         let traits = entry.traits;
+        // A filter of something undefined is undefined: `missing | upper | default('x')`.
+        if kind == "filter" && !traits.takes_undefined {
+            let missing = std::iter::once(&input).chain(args.values()).find(|v| v.is_undefined());
+            if let Some(missing) = missing {
+                return Ok(missing.clone());
+            }
+        }
         let input = self.prepared(input, traits.takes_undefined, traits.lazy)?;
         let args = self.prepared_args(args, traits.takes_undefined, traits.lazy)?;
         let marks = args.values().fold(input.marks, |all, arg| all | arg.marks);
@@ -93,14 +100,20 @@ impl Scope<'_> {
         self.apply("test", name, entry, input, args).map(|result| result.is_true())
     }
 
-    /// Runs a lookup by name; gives its list of results. `errors` decides what a failure means.
+    /// Runs a lookup by name; gives its list of results. `errors` decides what a failure means: `None` is one that is
+    /// to be ignored.
     pub fn call_lookup(&self, name: &str, terms: Value, mut args: Args) -> Result<Value, Error> {
         let entry = self.environment().find_lookup(name)?;
         self.templar().mark_volatile();
         let on_error = args.text("errors")?.unwrap_or_else(|| "strict".into());
         let marks = args.values().fold(terms.marks, |all, arg| all | arg.marks);
+        if let Some(items) = terms.sequence() {
+            for item in items {
+                self.prepared(item, false, true)?;
+            }
+        }
         let terms = self.force(terms)?;
-        let args = self.prepared_args(args, false, false)?;
+        let args = self.prepared_args(args, entry.traits.takes_undefined, false)?.lenient();
         match (entry.run)(self, terms, args).map_err(|error| concealed(error, marks)) {
             Ok(result) => Ok(tainted(result, marks)),
             Err(error) if error.is_undefined() || on_error == "strict" => {
@@ -112,7 +125,7 @@ impl Scope<'_> {
                         "An error occurred while running the lookup plugin '{name}': {error}"
                     ));
                 }
-                Ok(Value::list(vec![Value::none()]))
+                Ok(Value::none())
             }
         }
     }
@@ -132,7 +145,7 @@ impl Scope<'_> {
         if callee.downcast::<MacroValue>().is_some() {
             return object.call(self, args);
         }
-        let args = self.prepared_args(args, false, false)?;
+        let args = self.prepared_args(args, object.takes_undefined(), false)?;
         object.call(self, args)
     }
 

@@ -49,7 +49,6 @@ impl Scope<'_> {
             }
             Stmt::SetBlock(target, filter, body) => {
                 let captured = self.framed(Frame::new(), || self.capture(body))?;
-                let captured = if captured.is_none() { Value::from("") } else { captured };
                 let value = match filter {
                     Some(filter) => self.filtered(filter, captured)?,
                     None => captured,

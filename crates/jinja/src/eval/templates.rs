@@ -291,6 +291,11 @@ impl Scope<'_> {
             None => Rc::new(TemplateOptions::default()),
         };
         let file = self.read_source(&path)?;
+        // The newline at a file's end belongs to the file, not to the place that includes it.
+        let options = match options.keep_trailing_newline {
+            true => Rc::new(TemplateOptions { keep_trailing_newline: false, ..(*options).clone() }),
+            false => options,
+        };
         unit_of_file(&file, 0, &options).map(Some)
     }
 
@@ -323,6 +328,8 @@ pub(crate) fn unit_of_file(
     let origin = Arc::new(file.span(start, file.text.len()));
     let template = if **options == TemplateOptions::default() {
         compiled(&text, Mode::File)
+    } else if **options == TemplateOptions::included() {
+        compiled(&text, Mode::Included)
     } else {
         compile_with(&text, options, Mode::File).map(Arc::new)
     };

@@ -84,13 +84,21 @@ fn sort(scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Value, Error>
 }
 
 fn unique(scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Value, Error> {
-    let case_sensitive = args.flag("case_sensitive", false);
+    let case_sensitive = args.take("case_sensitive");
     let attribute = args.take("attribute").filter(|attribute| !attribute.is_none());
     args.finish()?;
+    let needs_hash =
+        case_sensitive.as_ref().is_some_and(|flag| !flag.is_true()) || attribute.is_some();
+    let case_sensitive = case_sensitive.is_some_and(|flag| flag.is_true());
     let mut seen = Seen::default();
     let mut kept = Vec::new();
     for item in scope.iterate(&value)? {
         let key = comparison_key(scope, &item, attribute.as_ref(), case_sensitive)?;
+        if needs_hash {
+            ensure_hashable(&key).map_err(|error| {
+                error.prefixed("Jinja2's unique filter failed and we cannot fall back to Ansible's version as it does not support the parameters supplied: ")
+            })?;
+        }
         if seen.insert(key) {
             kept.push(item);
         }

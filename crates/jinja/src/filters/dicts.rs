@@ -9,6 +9,10 @@ use crate::value::{MAX_DEPTH, Map, Value, ensure_hashable};
 
 pub(super) fn register(environment: &mut Environment) {
     environment.filter("combine", STRUCTURAL, combine);
+    environment.filter("community.general.dict", STRUCTURAL, |scope, value, args| {
+        args.finish()?;
+        crate::methods::pairs(scope, &value).map(Value::dict)
+    });
     environment.filter("dict2items", STRUCTURAL, dict_to_items);
     environment.filter("items2dict", STRUCTURAL, items_to_dict);
     environment.filter("rekey_on_member", STRUCTURAL, rekey_on_member);

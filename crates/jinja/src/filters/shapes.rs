@@ -77,11 +77,20 @@ pub(crate) fn subelements_of(
     let mut pairs = Vec::new();
     for item in items {
         let mut current = item.clone();
-        for step in &steps {
+        for (at, step) in steps.iter().enumerate() {
+            if current.is_none() && at > 0 && skip_missing {
+                current = Value::undefined("");
+                break;
+            }
+            if current.as_dict().is_none() && at > 0 {
+                return Err(Error::type_error(format!(
+                    "the key {} should point to a dictionary, got '{current}'",
+                    steps[at - 1]
+                )));
+            }
             if current.as_dict().is_none() {
                 return Err(Error::type_error(format!(
-                    "subelements lookup expects a dictionary, got '{}'",
-                    current.type_name()
+                    "subelements lookup expects a dictionary, got '{current}'"
                 )));
             }
             current = scope.item(&current, step)?;
@@ -101,9 +110,8 @@ pub(crate) fn subelements_of(
         }
         if current.sequence().is_none() {
             return Err(Error::type_error(format!(
-                "the key {} should point to a list, got {}",
-                steps.last().map(Value::repr).unwrap_or_default(),
-                current.repr()
+                "the key {} should point to a list, got '{current}'",
+                steps.last().map(ToString::to_string).unwrap_or_default()
             )));
         }
         for sub in scope.iterate(&current)? {

@@ -23,6 +23,10 @@ pub(super) fn register(environment: &mut Environment) {
         args.finish()?;
         Ok(if value.kind() == Kind::Str { value } else { value.to_string().into() })
     });
+    environment.filter("ansible._protomatter.finalize", PLAIN, |_, value, args| {
+        args.finish()?;
+        crate::templar::finalized(value)
+    });
     environment.filter("length", LAZY, length);
     environment.filter("count", LAZY, length);
     environment.filter("pprint", PLAIN, |_, value, args| {

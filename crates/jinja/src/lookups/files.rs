@@ -29,7 +29,7 @@ pub(super) fn register(environment: &mut Environment) {
     environment.lookup("template", template);
     environment.lookup("fileglob", file_glob);
     environment.lookup("first_found", first_found);
-    environment.lookup("env", env);
+    environment.lookup_with_undefined("env", env);
     environment.lookup("pipe", |scope, terms, args| {
         args.finish()?;
         let outputs = terms_of(&terms).into_iter().map(|term| {
@@ -122,16 +122,22 @@ fn template(scope: &Scope<'_>, terms: Value, mut args: Args) -> Result<Value, Er
     args.take_named("jinja2_native");
     args.finish()?;
     let texts = terms_of(&terms).into_iter().map(|term| {
-        let (path, content) = read(scope, SearchKind::Templates, &term.to_string())?;
+        let name = term.to_string();
+        if scope.controller().find(SearchKind::Templates, &name).is_none() {
+            return Err(failed(format!(
+                "the template file {name} could not be found for the lookup"
+            )));
+        }
+        let (path, content) = read(scope, SearchKind::Templates, &name)?;
         let source: Arc<SourceFile> =
             SourceFile::from_bytes(&path, &content).map_err(|error| failed(error.to_string()))?;
         let _depth = scope.templar().enter(8)?;
         let rendered = if extra.is_empty() {
-            scope.templar().render_template(&source, &options)
+            scope.templar().render_output(&source, &options)
         } else {
             let overlay = Overlay::new(scope.templar(), &extra);
             let inner = Templar::new(scope.environment(), &overlay, scope.controller());
-            inner.render_template(&source, &options)
+            inner.render_output(&source, &options)
         };
         rendered.map_err(|error| {
             error.noted(format!("while rendering the template '{}'", path.display()), None)
@@ -249,10 +255,16 @@ fn class(pattern: &[char], letter: char) -> Option<usize> {
 fn env(scope: &Scope<'_>, terms: Value, mut args: Args) -> Result<Value, Error> {
     let default = args.take_named("default").unwrap_or_else(|| Value::from(""));
     args.finish()?;
+    let unset = |name: &str| match default.as_undefined() {
+        Some(why) if why.is_mandatory() => {
+            Value::undefined_because(name, format!("The environment variable '{name}' is not set."))
+        }
+        _ => default.clone(),
+    };
     let values = terms_of(&terms).into_iter().map(|term| {
         let term = term.to_string();
         let name = term.split_whitespace().next().unwrap_or_default();
-        scope.controller().env(name).map_or_else(|| default.clone(), Value::from)
+        scope.controller().env(name).map_or_else(|| unset(name), Value::from)
     });
     Ok(values.collect())
 }
@@ -268,6 +280,12 @@ fn first_found(scope: &Scope<'_>, terms: Value, mut args: Args) -> Result<Value,
         names.extend(joined(files, own_paths.as_ref()));
     }
     for term in flat(terms_of(&terms)) {
+        if term.as_dict().is_none() && term.as_str().is_none() {
+            return Err(failed(format!(
+                "Invalid term supplied. A string, dict or list is required, not '{}').",
+                term.type_name()
+            )));
+        }
         if term.as_dict().is_some() {
             skip |= term.get("skip").is_some_and(|skip| skip.is_true());
             match term.get("files") {

@@ -1,6 +1,6 @@
 //! Lookups that rearrange lists for loops.
 
-use super::{failed, terms_of};
+use super::{failed, integer, terms_of};
 use crate::args::Args;
 use crate::environment::Environment;
 use crate::error::Error;
@@ -36,6 +36,7 @@ pub(super) fn register(environment: &mut Environment) {
         let first = columns
             .next()
             .ok_or_else(|| failed("with_together requires at least one element in each list"))?;
+        scope.iterate(&first)?;
         let rows =
             scope.call_filter("zip_longest", first, Args::new(columns.collect(), Vec::new()))?;
         rows_as_lists(scope, &rows)
@@ -110,10 +111,13 @@ fn dict(scope: &Scope<'_>, terms: Value, args: Args) -> Result<Value, Error> {
 fn subelements(scope: &Scope<'_>, terms: Value, mut args: Args) -> Result<Value, Error> {
     let terms = terms_of(&terms);
     let [items, path, rest @ ..] = terms.as_slice() else {
-        return Err(failed(
-            "subelements lookup expects a list of two or three items, a dict or list, a key, and optional flags",
-        ));
+        return Err(failed("subelements lookup expects a list of two or three items, "));
     };
+    if scope.entries(items)?.is_none() && items.sequence().is_none() {
+        return Err(failed(
+            "subelements lookup expects a list of two or three items, first a dict or a list, second a string pointing to the subkey",
+        ));
+    }
     let mut skip = args.take_named("skip_missing");
     args.finish()?;
     if let Some(flags) = rest.first() {
@@ -177,8 +181,11 @@ impl Sequence {
                     )));
             }
         };
-        let number = parse_int(text, 0)
-            .ok_or_else(|| failed(format!("can't parse {name}={text} as integer")))?;
+        // Sixteen to the digit is what the term may write, and nothing else.
+        let number = match text.strip_prefix("0x").and_then(|_| parse_int(text, 16)) {
+            Some(number) => number,
+            None => integer("sequence", name, text)?,
+        };
         *slot = Some(number);
         Ok(())
     }
@@ -228,7 +235,7 @@ impl Sequence {
             }
             (Some(end), None) => end,
             (None, Some(0)) => return Ok(Vec::new()),
-            (None, Some(count)) => start + count * stride - stride.signum(),
+            (None, Some(count)) => start + count * stride - 1,
             (None, None) => return Err(failed("must specify count or end in with_sequence")),
         };
         if self.stride.is_none() && end < start && self.count.is_none() {
@@ -247,7 +254,12 @@ impl Sequence {
         scope.check_size(usize::try_from(len).unwrap_or(usize::MAX).saturating_mul(40))?;
         let format = self.format.as_deref().unwrap_or("%d");
         let numbers = (0..len as i128).map(|at| start + at * stride);
-        numbers.map(|number| percent(format, &number.into()).map(Value::from)).collect()
+        let texts = numbers.map(|number| {
+            percent(format, &number.into())
+                .map(Value::from)
+                .map_err(|_| failed(format!("bad formatting string: {format}")))
+        });
+        texts.collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::path::PathBuf;
 
-use super::{failed, option, terms_of};
+use super::{failed, integer, option, terms_of};
 use crate::args::Args;
 use crate::error::Error;
 use crate::eval::Scope;
@@ -18,7 +18,12 @@ pub(super) fn password(scope: &Scope<'_>, terms: Value, mut args: Args) -> Resul
         .filter_map(|name| {
             let value = args.take_named(name)?;
             let text = match value.sequence() {
-                Some(items) => items.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
+                // A comma in a list's element is a comma of the password.
+                Some(items) => items
+                    .iter()
+                    .map(|item| item.to_string().replace(',', ",,"))
+                    .collect::<Vec<_>>()
+                    .join(","),
                 None => value.to_string(),
             };
             Some((*name, text))
@@ -87,10 +92,11 @@ impl Request {
     fn set(&mut self, name: &str, text: &str) -> Result<(), Error> {
         match name {
             "length" => {
-                self.length =
-                    text.parse().ok().filter(|length| *length <= 65_536).ok_or_else(|| {
-                        failed(format!("'{text}' is not a length for a password"))
-                    })?;
+                let length = integer("password", "length", text)?;
+                self.length = usize::try_from(length)
+                    .ok()
+                    .filter(|length| *length <= 65_536)
+                    .ok_or_else(|| failed(format!("{length} is no length for a password")))?;
             }
             "chars" => text.clone_into(&mut self.chars),
             "seed" => self.seed = Some(text.to_owned()),
@@ -124,6 +130,10 @@ impl Request {
     }
 
     fn alphabet(&self) -> Vec<char> {
+        if self.chars.is_empty() {
+            let letters = ('a'..='z').chain('A'..='Z').chain('0'..='9').chain(".,:-_".chars());
+            return letters.collect();
+        }
         // Two commas are a comma among the letters.
         let (chars, comma) = match self.chars.split_once(",,") {
             Some((before, after)) => (format!("{before},{after}"), true),

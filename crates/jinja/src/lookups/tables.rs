@@ -7,6 +7,7 @@ use crate::controller::SearchKind;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::eval::Scope;
+use crate::methods::decode;
 use crate::regexes::{self, Anchor, Flags, regex};
 use crate::value::Value;
 
@@ -32,13 +33,13 @@ fn ini(scope: &Scope<'_>, terms: Value, mut args: Args) -> Result<Value, Error> 
     let mut file = option(&mut args, "file").unwrap_or_else(|| "ansible.ini".into());
     let mut kind = option(&mut args, "type").unwrap_or_else(|| "ini".into());
     let mut section = option(&mut args, "section").unwrap_or_else(|| "global".into());
-    let default = args.take_named("default").unwrap_or_else(|| Value::from(""));
-    let by_pattern = args.take_named("re").is_some_and(|flag| flag.is_true());
-    let case_sensitive = args.take_named("case_sensitive").is_some_and(|flag| flag.is_true());
+    let mut default = args.take_named("default").unwrap_or_else(|| Value::from(""));
+    let mut by_pattern = args.take_named("re").is_some_and(|flag| flag.is_true());
+    let mut case_sensitive = args.take_named("case_sensitive").is_some_and(|flag| flag.is_true());
     let allow_none = ["allow_none", "allow_no_value"]
         .iter()
         .any(|name| args.take_named(name).is_some_and(|flag| flag.is_true()));
-    args.take_named("encoding");
+    let mut encoding = option(&mut args, "encoding").unwrap_or_else(|| "utf-8".into());
     args.take_named("interpolation");
     args.finish()?;
     let mut found = Vec::new();
@@ -49,15 +50,19 @@ fn ini(scope: &Scope<'_>, terms: Value, mut args: Args) -> Result<Value, Error> 
                 "file" => file = value,
                 "type" => kind = value,
                 "section" => section = value,
-                _ => {
-                    return Err(failed(format!(
-                        "'{name}' is not a valid option of the ini lookup"
-                    )));
-                }
+                "encoding" => encoding = value,
+                "re" => by_pattern = value.parse().unwrap_or(true),
+                "case_sensitive" => case_sensitive = truth(&value),
+                "default" => default = value.into(),
+                "interpolation" => {}
+                _ => return Err(failed(format!("'{name}' is not a valid option"))),
             }
         }
         let (_, content) = read(scope, SearchKind::Files, &file)?;
-        let text = String::from_utf8_lossy(&content);
+        let text = decode(&content, &encoding, "strict")?;
+        if kind != "properties" && !has_section(&text, &section) {
+            return Err(failed(format!("No section '{section}' in '{file}'.")));
+        }
         let entries = entries(&text, &kind, &section, case_sensitive);
         let wanted = if case_sensitive { key.clone() } else { key.to_lowercase() };
         if by_pattern {
@@ -76,6 +81,17 @@ fn ini(scope: &Scope<'_>, terms: Value, mut args: Args) -> Result<Value, Error> 
         }
     }
     Ok(Value::list(found))
+}
+
+fn truth(text: &str) -> bool {
+    crate::filters::truth_of(&Value::from(text)).unwrap_or(false)
+}
+
+fn has_section(text: &str, wanted: &str) -> bool {
+    wanted == "DEFAULT"
+        || text.lines().any(|line| {
+            line.trim().strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) == Some(wanted)
+        })
 }
 
 /// The entries of a section; a properties file is one section.
@@ -122,10 +138,14 @@ fn csv_file(scope: &Scope<'_>, terms: Value, mut args: Args) -> Result<Value, Er
     let mut column = option(&mut args, "col").unwrap_or_else(|| "1".into());
     let mut key_column = option(&mut args, "keycol").unwrap_or_else(|| "0".into());
     let mut default = args.take_named("default");
-    args.take_named("encoding");
+    let mut encoding = option(&mut args, "encoding").unwrap_or_else(|| "utf-8".into());
     args.finish()?;
     let mut found = Vec::new();
-    for term in terms_of(&terms) {
+    let mut terms = terms_of(&terms);
+    if terms.is_empty() {
+        terms.push(Value::from(""));
+    }
+    for term in terms {
         let (key, options) = words(&term.to_string())?;
         for (name, value) in options {
             match name.as_str() {
@@ -134,24 +154,33 @@ fn csv_file(scope: &Scope<'_>, terms: Value, mut args: Args) -> Result<Value, Er
                 "col" => column = value,
                 "keycol" => key_column = value,
                 "default" => default = Some(value.into()),
-                "encoding" => {}
-                _ => {
-                    return Err(failed(format!(
-                        "'{name}' is not a valid option of the csvfile lookup"
-                    )));
-                }
+                "encoding" => encoding = value,
+                _ => return Err(failed(format!("'{name}' is not a valid option"))),
             }
         }
-        let number = |text: &str| {
-            text.parse::<usize>().map_err(|_| failed(format!("'{text}' is not a column number")))
+        if key.is_empty() {
+            return Err(failed("Search key is required but was not found"));
+        }
+        let number = |name: &str, text: &str| {
+            text.parse::<usize>().map_err(|_| {
+                failed(format!(
+                    "Config '{name}' for 'csvfile' lookup plugin from 'Direct' has an invalid value: Invalid value provided for 'int': '{text}'"
+                ))
+            })
         };
-        let (column, key_column) = (number(&column)?, number(&key_column)?);
+        if scope.controller().find(SearchKind::Files, &file).is_none() {
+            return Err(failed(format!("No such file or directory: '{file}'")));
+        }
+        let (column, key_column) = (number("col", &column)?, number("keycol", &key_column)?);
         let separator = match delimiter.as_str() {
             "TAB" | "t" => '\t',
-            other => other.chars().next().unwrap_or('\t'),
+            other => match other.chars().collect::<Vec<_>>()[..] {
+                [separator] => separator,
+                _ => return Err(failed("\"delimiter\" must be a 1-character string")),
+            },
         };
         let (_, content) = read(scope, SearchKind::Files, &file)?;
-        let text = String::from_utf8_lossy(&content);
+        let text = decode(&content, &encoding, "strict")?;
         let row = rows(&text, separator).into_iter().find(|row| row.get(key_column) == Some(&key));
         match (row, &default) {
             (Some(row), _) => {

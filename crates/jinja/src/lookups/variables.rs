@@ -41,7 +41,10 @@ fn var_names(scope: &Scope<'_>, terms: Value, args: Args) -> Result<Value, Error
     let mut found = Vec::new();
     for term in terms_of(&terms) {
         let pattern = term.as_str().ok_or_else(|| {
-            failed(format!("Invalid setting identifier, \"{term}\" is not a string"))
+            failed(format!(
+                "Invalid setting identifier, \"{term}\" is not a string, it is a <class '{}'>",
+                term.type_name()
+            ))
         })?;
         let pattern = regex(pattern, Flags::default(), Anchor::None).map_err(|error| {
             failed(format!("Unable to use \"{term}\" as a search parameter: {error}"))

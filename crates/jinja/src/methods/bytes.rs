@@ -27,7 +27,7 @@ pub(crate) fn decode(content: &[u8], encoding: &str, errors: &str) -> Result<Str
                 error.valid_up_to()
             ))),
         },
-        "latin-1" | "latin1" | "iso-8859-1" => {
+        "latin-1" | "latin1" | "iso-8859-1" | "iso8859-1" => {
             Ok(content.iter().copied().map(char::from).collect())
         }
         "utf-16-le" | "utf-16le" => {
@@ -45,13 +45,17 @@ pub(crate) fn encode(text: &str, encoding: &str) -> Result<Vec<u8>, Error> {
     match encoding.to_ascii_lowercase().replace('_', "-").as_str() {
         "utf-8" | "utf8" => Ok(text.as_bytes().to_vec()),
         "ascii" | "us-ascii" if text.is_ascii() => Ok(text.as_bytes().to_vec()),
-        "latin-1" | "latin1" | "iso-8859-1" if text.chars().all(|letter| (letter as u32) < 256) => {
+        "latin-1" | "latin1" | "iso-8859-1" | "iso8859-1"
+            if text.chars().all(|letter| (letter as u32) < 256) =>
+        {
             Ok(text.chars().map(|letter| letter as u8).collect())
         }
         "utf-16-le" | "utf-16le" => Ok(text.encode_utf16().flat_map(u16::to_le_bytes).collect()),
-        "ascii" | "us-ascii" | "latin-1" | "latin1" | "iso-8859-1" => Err(Error::value_error(
-            format!("'{encoding}' codec can't encode all characters of this text"),
-        )),
+        "ascii" | "us-ascii" | "latin-1" | "latin1" | "iso-8859-1" | "iso8859-1" => {
+            Err(Error::value_error(format!(
+                "'{encoding}' codec can't encode all characters of this text"
+            )))
+        }
         _ => Err(Error::value_error(format!("unknown encoding: {encoding}"))),
     }
 }

@@ -56,9 +56,14 @@ fn matches(value: &Value, mut args: Args, kind: Option<&str>) -> Result<Value, E
 }
 
 fn is_uri(text: &str, schemes: Option<&[Value]>) -> bool {
-    let Some((scheme, rest)) = text.split_once(':') else { return false };
-    let valid = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
-        && !rest.is_empty();
-    valid && schemes.is_none_or(|known| known.iter().any(|known| known.as_str() == Some(scheme)))
+    let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
+    let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+    let scheme = if is_scheme { scheme.to_ascii_lowercase() } else { String::new() };
+    // Any text is a URI of some kind; brackets in a host are the one thing that can be wrong.
+    let host = text.split_once("//").map_or("", |(_, rest)| rest.split('/').next().unwrap_or(""));
+    if host.contains('[') != host.contains(']') {
+        return false;
+    }
+    schemes.is_none_or(|known| known.iter().any(|known| known.as_str() == Some(&scheme)))
 }

@@ -41,6 +41,11 @@ pub trait Object: Any + Send + Sync {
         Err(Error::new(ErrorKind::Type, format!("'{}' object is not callable", self.type_name())))
     }
 
+    /// Whether it can be called with undefined arguments.
+    fn takes_undefined(&self) -> bool {
+        false
+    }
+
     /// Calls a method; the default calls the attribute of that name.
     fn call_method(&self, scope: &Scope<'_>, name: &str, args: Args) -> Result<Value, Error> {
         match self.get(&Value::from(name)) {
