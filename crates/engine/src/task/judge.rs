@@ -56,14 +56,17 @@ impl HostTask<'_> {
             Ok(true)
         };
         if !task.changed_when.is_empty() {
-            let changed = all(&task.changed_when)?;
+            let changed = all(&task.changed_when);
+            let changed =
+                changed.inspect_err(|error| say(outcome, "changed_when_result", error))?;
             outcome.result.insert("changed".into(), changed.into());
             if !outcome.is_failed() {
                 outcome.verdict = if changed { Verdict::Changed } else { Verdict::Ok };
             }
         }
         if !task.failed_when.is_empty() {
-            let failed = all(&task.failed_when)?;
+            let failed = all(&task.failed_when);
+            let failed = failed.inspect_err(|error| say(outcome, "failed_when_result", error))?;
             outcome.result.insert("failed_when_result".into(), failed.into());
             if failed && !outcome.is_failed() {
                 let message =
@@ -89,4 +92,9 @@ impl HostTask<'_> {
         let vars = IndexMap::from([(Arc::from(name.as_str()), result)]);
         scope.with(Arc::new(Layer::new(Level::Magic, "register", vars)))
     }
+}
+
+/// A condition that cannot be evaluated is told of where its result would stand.
+fn say(outcome: &mut Outcome, name: &str, error: &jinja::Error) {
+    outcome.result.insert(name.to_owned(), error.message().to_string().into());
 }
