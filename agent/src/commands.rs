@@ -73,9 +73,6 @@ enum Command {
     /// The same as --stdio
     #[command(hide = true)]
     Stdio,
-    /// Carries out steps as another user; started by the agent itself
-    #[command(hide = true)]
-    Worker,
 }
 
 #[derive(Debug, Args)]
@@ -96,6 +93,10 @@ struct Enroll {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
+    // A worker inherits nothing but its orders.
+    if executor::is_worker() {
+        return executor::worker_main();
+    }
     identity::install_provider();
     let cli = Cli::parse();
     let command = match (cli.stdio, cli.command) {
@@ -104,9 +105,8 @@ pub fn main() -> ExitCode {
         // clap has shown the help already when nothing at all was given.
         (false, None) => return fail("no command given; see `muster-agent --help`"),
     };
-    // A worker inherits nothing but its orders, and the program over SSH is given everything by its controller.
+    // The program over SSH is given everything by its controller.
     let settings = match command {
-        Command::Worker => return executor::worker_main(),
         Command::Unit => return print(&unit()),
         Command::Stdio => Settings::default(),
         _ => match Settings::read(cli.common.config.as_deref()) {
@@ -126,7 +126,7 @@ pub fn main() -> ExitCode {
         Command::Run { controller } => run(state, controller.or(settings.controller)),
         Command::Status => status(&state),
         Command::Stdio => serve_stdio(),
-        Command::Worker | Command::Unit => ExitCode::SUCCESS,
+        Command::Unit => ExitCode::SUCCESS,
     }
 }
 

@@ -133,14 +133,6 @@ impl GlobalArgs {
     }
 }
 
-/// Whether this process is the other end of a become worker; the word is no command of Ansible's programs.
-pub(crate) fn is_worker() -> bool {
-    let mut words = std::env::args_os();
-    let own_name = words.next().unwrap_or_default();
-    Program::of(&own_name.to_string_lossy()).is_none()
-        && words.next().is_some_and(|word| word == "worker")
-}
-
 /// The words of this process's command line, as they follow `muster` whatever the process was started as.
 pub(crate) fn words() -> Vec<OsString> {
     let mut all = std::env::args_os();

@@ -23,7 +23,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // A become worker is started often, and for another user: it must not look at flags or settings.
-    if cli::is_worker() {
+    if executor::is_worker() {
         return executor::worker_main();
     }
     identity::install_provider();

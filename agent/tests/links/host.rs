@@ -37,7 +37,7 @@ pub(crate) struct Way {
 pub(crate) async fn in_process() -> Way {
     let directory = tempfile::tempdir().unwrap();
     let blobs = Arc::new(BlobDirectory::open(directory.path()).unwrap());
-    let program = Program { path: Some(agent_program()), args: vec!["worker".into()] };
+    let program = Program { path: Some(agent_program()), args: vec![executor::WORKER.into()] };
     let links = InProcessLinks::new(Executor::new(program), blobs.clone());
     let link = links.open(&target("here")).await.unwrap();
     Way { name: "in process", link, blobs, _keep: Box::new((directory, links)) }

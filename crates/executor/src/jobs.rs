@@ -67,7 +67,7 @@ fn try_start(step: &Step, wanted: Wanted) -> io::Result<Args> {
         no_log: step.no_log,
     };
     let mut child = Command::new("/proc/self/exe")
-        .arg("worker")
+        .arg(crate::WORKER)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -26,5 +26,5 @@ mod tests;
 pub use attempt::{Context, Manner, Runner};
 pub use cancel::Cancel;
 pub use executor::{Executor, gather_facts, goes_on_after};
-pub use program::Program;
+pub use program::{Program, WORKER, is_worker};
 pub use worker::{take_standard_streams, worker_main};

@@ -11,6 +11,14 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 /// This process's program, even after its file was replaced by an upgrade.
 const SELF: &str = "/proc/self/exe";
 
+/// The word that makes a program of ours a worker, whatever name it was started under: no command, pattern or file.
+pub const WORKER: &str = "--become-worker";
+
+/// Whether this process is the other end of a become worker: its `main` then is [`crate::worker_main`].
+pub fn is_worker() -> bool {
+    std::env::args_os().nth(1).is_some_and(|word| word == WORKER)
+}
+
 /// A program that calls [`crate::worker_main`] when it is started with these arguments.
 #[derive(Debug, Clone)]
 pub struct Program {
@@ -21,9 +29,9 @@ pub struct Program {
 }
 
 impl Default for Program {
-    /// The running program with the argument `worker`.
+    /// The running program with the argument [`WORKER`].
     fn default() -> Self {
-        Self { path: None, args: vec!["worker".into()] }
+        Self { path: None, args: vec![WORKER.into()] }
     }
 }
 

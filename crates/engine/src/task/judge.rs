@@ -83,8 +83,6 @@ fn judged_changed(outcome: &mut Outcome, changed: bool) {
     outcome.result.insert("changed".into(), changed.into());
     if !outcome.is_failed() {
         outcome.verdict = if changed { Verdict::Changed } else { Verdict::Ok };
-        let exception = "(traceback unavailable)";
-        outcome.result.insert("failed_when_suppressed_exception".into(), exception.into());
     }
 }
 
@@ -98,6 +96,8 @@ fn judged_failed(outcome: &mut Outcome, failed: bool) {
             outcome.result.entry("msg").or_insert(message.clone().into());
         }
         outcome.verdict = if changed { Verdict::Changed } else { Verdict::Ok };
+        let exception = "(traceback unavailable)";
+        outcome.result.insert("failed_when_suppressed_exception".into(), exception.into());
     }
 }
 
