@@ -44,6 +44,13 @@ struct Texts {
     sealed: HashMap<usize, Arc<str>>,
 }
 
+impl Key {
+    /// A password with its id.
+    pub fn new(id: impl Into<String>, password: Vec<u8>) -> Self {
+        Self { id: id.into(), password: Secret::new(password) }
+    }
+}
+
 impl Keyring {
     /// Passwords in the order in which they are tried; `match_ids` forbids those with another id than a text names.
     pub fn new(keys: Vec<Key>, match_ids: bool) -> Self {
@@ -58,7 +65,11 @@ impl Keyring {
     /// Opens an encrypted text or file. Passwords with the id that it names are tried first.
     pub fn open(&self, bytes: &[u8]) -> Result<Opened<'_>, Error> {
         if self.keys.is_empty() {
-            return Err(if crate::is_encrypted(bytes) { Error::NoSecrets } else { Error::NotEncrypted });
+            return Err(if crate::is_encrypted(bytes) {
+                Error::NoSecrets
+            } else {
+                Error::NotEncrypted
+            });
         }
         let envelope = Envelope::parse(bytes)?;
         let named = |key: &&Key| envelope.id.as_ref() == Some(&key.id);

@@ -21,7 +21,9 @@ pub enum Error {
     #[error("Input is not vault encrypted data.")]
     NotEncrypted,
     /// The first line is not complete.
-    #[error("Vault envelope format error: the first line is not `$ANSIBLE_VAULT;VERSION;CIPHER` with an id behind it")]
+    #[error(
+        "Vault envelope format error: the first line is not `$ANSIBLE_VAULT;VERSION;CIPHER` with an id behind it"
+    )]
     Header,
     /// A version of the format that nobody knows.
     #[error("Vault format version '{0}' is unknown; 1.1 and 1.2 are known")]
@@ -51,7 +53,9 @@ pub enum Error {
     #[error("the decrypted value is not UTF-8 text")]
     NotText,
     /// The wanted id is not among the passwords.
-    #[error("Did not find a match for --encrypt-vault-id={wanted} in the known vault-ids [{known}]")]
+    #[error(
+        "Did not find a match for --encrypt-vault-id={wanted} in the known vault-ids [{known}]"
+    )]
     UnknownId {
         /// What was asked for.
         wanted: String,
@@ -59,6 +63,8 @@ pub enum Error {
         known: String,
     },
     /// It is not said which of the passwords encrypts.
-    #[error("The vault-ids {0} are available to encrypt. Specify the vault-id to encrypt with --encrypt-vault-id")]
+    #[error(
+        "The vault-ids {0} are available to encrypt. Specify the vault-id to encrypt with --encrypt-vault-id"
+    )]
     Ambiguous(String),
 }

@@ -82,11 +82,17 @@ impl PasswordError {
 /// Reads a password: the text of a file (which may be encrypted with a password known so far), or what a program prints.
 ///
 /// Programs whose name ends in `-client` (before the extension) are told the id: `--vault-id ID`.
-pub fn read_password(path: &Path, id: &str, known: &Keyring) -> Result<Secret<Vec<u8>>, PasswordError> {
+pub fn read_password(
+    path: &Path,
+    id: &str,
+    known: &Keyring,
+) -> Result<Secret<Vec<u8>>, PasswordError> {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let metadata = match path.metadata() {
         Ok(metadata) => metadata,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(PasswordError::NotFound(path)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(PasswordError::NotFound(path));
+        }
         Err(source) => return Err(PasswordError::Read { path, source }),
     };
     if metadata.is_dir() {
@@ -114,7 +120,8 @@ fn read_file(path: &Path, known: &Keyring) -> Result<Vec<u8>, PasswordError> {
 }
 
 fn ask_program(path: &Path, id: &str) -> Result<Vec<u8>, PasswordError> {
-    let is_client = path.file_stem().is_some_and(|stem| stem.as_encoded_bytes().ends_with(b"-client"));
+    let is_client =
+        path.file_stem().is_some_and(|stem| stem.as_encoded_bytes().ends_with(b"-client"));
     let mut program = Command::new(path);
     if is_client {
         // Others talk to the person through standard error.

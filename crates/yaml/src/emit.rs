@@ -20,6 +20,8 @@ pub enum Emit {
     Float(f64),
     /// Text; quoted where it would be read as something else.
     Str(Arc<str>),
+    /// Encrypted text: `!vault |`.
+    Vault(Arc<str>),
     /// A date or time, in its own notation.
     Timestamp(Arc<str>),
     /// A list.
@@ -151,6 +153,14 @@ impl Writer<'_> {
                 self.events.push(Event::mapping_end());
             }
             Emit::Str(text) => self.text(text),
+            Emit::Vault(text) => self.events.push(Event::scalar(
+                None,
+                Some("!vault"),
+                text,
+                false,
+                false,
+                ScalarStyle::Literal,
+            )),
             Emit::Null => self.events.push(scalar("null", true, false)),
             Emit::Bool(true) => self.events.push(scalar("true", true, false)),
             Emit::Bool(false) => self.events.push(scalar("false", true, false)),
