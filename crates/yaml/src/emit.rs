@@ -190,7 +190,8 @@ fn scalar(text: &str, plain_implicit: bool, quoted_implicit: bool) -> Event {
 
 impl Emit {
     fn is_scalar(&self) -> bool {
-        !matches!(self, Self::Seq(_) | Self::Map(_))
+        // A literal block has no place in brackets.
+        !matches!(self, Self::Seq(_) | Self::Map(_) | Self::Vault(_))
     }
 
     fn any_text(&self, is_wanted: &dyn Fn(&str) -> bool) -> bool {
