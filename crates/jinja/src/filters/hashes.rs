@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::PLAIN;
 use crate::args::Args;
 use crate::environment::Environment;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::eval::Scope;
 use crate::value::Value;
 
