@@ -33,9 +33,14 @@ impl VaultSettings {
                 .text("DEFAULT_VAULT_IDENTITY")?
                 .unwrap_or_else(|| vault::DEFAULT_ID.to_owned()),
             identities: set.list("DEFAULT_VAULT_IDENTITY_LIST")?,
-            match_ids: set.flag("DEFAULT_VAULT_ID_MATCH")?,
+            match_ids: set.text("DEFAULT_VAULT_ID_MATCH")?.is_some_and(|text| is_on(&text)),
             encrypt_identity: set.text("DEFAULT_VAULT_ENCRYPT_IDENTITY")?,
             encrypt_salt: set.text("VAULT_ENCRYPT_SALT")?,
         })
     }
+}
+
+/// The table leaves open what this setting is: any word but those for "no" turns it on.
+fn is_on(text: &str) -> bool {
+    !matches!(text.to_lowercase().as_str(), "0" | "no" | "n" | "false" | "f" | "off")
 }
