@@ -150,7 +150,13 @@ impl<S: Source> Source for Unlocked<S> {
         }
         let opened = self.vault.open(file.text.as_bytes()).map_err(|error| {
             let header = file.text.lines().next().map_or(0, str::len);
-            Diagnostic::error(error.to_string()).at(&file.span(0, header)).locked()
+            let diagnostic =
+                Diagnostic::error(error.to_string()).at(&file.span(0, header)).locked();
+            match error {
+                vault::Error::NoSecrets => diagnostic
+                    .hint("--vault-id, --vault-password-file or --ask-vault-pass give a password"),
+                _ => diagnostic,
+            }
         })?;
         Ok(SourceFile::from_bytes(path, opened.plain.reveal())?.into_secret())
     }
