@@ -19,6 +19,7 @@ mod runs;
 mod serve;
 mod table;
 mod token;
+mod vault;
 mod version;
 
 use std::ffi::OsString;
@@ -39,7 +40,7 @@ use crate::terminal;
 use commands::{Command, Program};
 
 pub(crate) use adhoc::{AdHocArgs, Call};
-pub(crate) use options::Passwords;
+pub(crate) use options::{Passwords, VaultArgs};
 pub(crate) use playbook::PlaybookArgs;
 
 /// Configuration management and release orchestration: Ansible's playbooks at the speed of persistent agents.

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use engine::Options;
 use jinja::Value;
 use language::{
-    Files, Inventory, InventoryOptions, Loader, Memory, Playbook, Source, Sources, Vars,
+    Files, Inventory, InventoryOptions, Loader, Memory, Playbook, Source, Sources, Unlocked, Vars,
 };
+use vault::Keyring;
 use yaml::{Diagnostic, SourceFile};
 
 use crate::error::CliError;
@@ -22,6 +23,8 @@ pub(crate) struct Content {
     pub(crate) options: Options,
     /// All settings, for the lookup `config`.
     pub(crate) configuration: Arc<Configuration>,
+    /// Opens what is encrypted.
+    pub(crate) vault: Arc<Keyring>,
     /// For the person, before anything else is said.
     pub(crate) warnings: Vec<String>,
 }
@@ -35,24 +38,29 @@ pub(crate) struct Wanted {
     /// The hosts that the command itself names; `all` when only plays do.
     pub(crate) pattern: String,
     pub(crate) options: Options,
+    /// Opens what is encrypted.
+    pub(crate) vault: Arc<Keyring>,
 }
 
 /// Reads everything.
 pub(crate) fn load(wanted: Wanted, settings: &Settings) -> Result<Content, CliError> {
-    let Wanted { playbooks, texts, inventory, pattern, options } = wanted;
+    let Wanted { playbooks, texts, inventory, pattern, options, vault } = wanted;
     let mut warnings = settings.warnings.clone();
-    let source: Arc<dyn Source> = Arc::new(Overlay { texts, files: Files });
+    let source: Arc<dyn Source> =
+        Arc::new(Unlocked::new(Overlay { texts, files: Files }, vault.clone()));
     let extra: Vars = options
         .extra_vars
         .iter()
         .map(|(name, value)| (name.as_str().into(), value.clone()))
         .collect();
-    let mut inventory = load_inventory(source.clone(), inventory, settings, extra.clone())?;
+    let mut inventory =
+        load_inventory(source.clone(), inventory, settings, vault.clone(), extra.clone())?;
     let loader = Loader::new(source.clone())
         .with_roles_path(settings.roles_path.clone())
         .with_collections_path(settings.collections_path.clone())
         .with_module_path(settings.module_path.clone())
         .with_actions(actions())
+        .with_vault(vault.clone())
         .with_extra_vars(extra);
     let mut loaded = Vec::new();
     for path in &playbooks {
@@ -73,7 +81,7 @@ pub(crate) fn load(wanted: Wanted, settings: &Settings) -> Result<Content, CliEr
     warnings.extend(loader.take_warnings().iter().map(shown));
     let loader = Arc::new(loader);
     let configuration = settings.configuration.clone();
-    Ok(Content { playbooks: loaded, inventory, loader, options, configuration, warnings })
+    Ok(Content { playbooks: loaded, inventory, loader, options, configuration, vault, warnings })
 }
 
 /// Reads the sources of an inventory. What is wrong with them is no error of the content: the exit code is 1.
@@ -81,10 +89,11 @@ pub(crate) fn load_inventory(
     files: Arc<dyn Source>,
     names: Vec<String>,
     settings: &Settings,
+    vault: Arc<Keyring>,
     extra_vars: Vars,
 ) -> Result<Inventory, CliError> {
     let options = InventoryOptions { extra_vars, ..settings.inventory_options.clone() };
-    let sources = Sources { files, programs: Arc::new(ThisMachine), names, options };
+    let sources = Sources { files, programs: Arc::new(ThisMachine), names, options, vault };
     let mut inventory = Inventory::load(&Arc::new(sources)).map_err(CliError::failed)?;
     for said in inventory.errors.drain(..) {
         crate::terminal::complain("ERROR", &said);
@@ -134,12 +143,14 @@ fn actions() -> Vec<String> {
 /// Extra variables in the order given; later ones win. `place` finds files.
 pub(crate) fn read_extra_vars(
     texts: &[String],
+    vault: &Arc<Keyring>,
     place: impl Fn(&Path) -> PathBuf,
 ) -> Result<Vec<(String, Value)>, CliError> {
+    let files = Unlocked::new(Files, vault.clone());
     let mut warnings = Vec::new();
     let mut all = Vec::new();
     for text in texts {
-        let vars = language::extra_vars(text, &Files, &place, &mut warnings)?;
+        let vars = language::extra_vars(text, &files, &place, &mut warnings)?;
         all.extend(vars.into_iter().map(|(name, value)| (name.to_string(), value)));
     }
     for warning in warnings {

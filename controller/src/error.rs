@@ -115,7 +115,9 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
 
 impl From<Diagnostic> for CliError {
     fn from(diagnostic: Diagnostic) -> Self {
-        Self::new(ErrorKind::Content, diagnostic)
+        // The content may be in order: who cannot open it cannot tell.
+        let kind = if diagnostic.is_locked() { ErrorKind::Failed } else { ErrorKind::Content };
+        Self::new(kind, diagnostic)
     }
 }
 

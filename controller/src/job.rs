@@ -74,8 +74,8 @@ impl Job {
     /// Asks the person for the passwords that the job wants.
     pub(crate) fn ask_passwords(&self, settings: &Settings) -> Result<Passwords, CliError> {
         match self {
-            Self::Playbook(args) => Passwords::ask(&args.connection, &args.escalation, settings),
-            Self::AdHoc(args, _) => Passwords::ask(&args.connection, &args.escalation, settings),
+            Self::Playbook(args) => Passwords::ask(args.flags(), settings),
+            Self::AdHoc(args, _) => Passwords::ask(args.flags(), settings),
         }
     }
 

@@ -9,6 +9,7 @@ mod job;
 mod listing;
 mod log;
 mod lookups;
+mod passwords;
 mod programs;
 mod recorder;
 mod remote;

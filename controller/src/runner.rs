@@ -91,12 +91,12 @@ pub(crate) fn engine_run(
     blobs: Arc<BlobDirectory>,
     events: mpsc::UnboundedSender<EventKind>,
 ) -> Run {
-    let Content { playbooks, inventory, loader, options, configuration, warnings } = content;
+    let Content { playbooks, inventory, loader, options, configuration, vault, warnings } = content;
     for message in warnings {
         // Nobody listening is no reason to stop.
         let _ = events.send(EventKind::Warned { message });
     }
-    let mut environment = crate::lookups::environment();
+    let mut environment = crate::lookups::environment().with_vault(vault);
     environment.allow_broken_conditionals =
         configuration.flag("ALLOW_BROKEN_CONDITIONALS").unwrap_or_default();
     environment.configuration = Some(configuration);

@@ -6,6 +6,7 @@ mod configuration;
 pub(crate) mod definition;
 mod display;
 mod inventory;
+mod vault;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use language::InventoryOptions;
 use crate::error::CliError;
 pub(crate) use config_file::ConfigFile;
 pub(crate) use configuration::{Configuration, Origin, Setting};
+pub(crate) use vault::VaultSettings;
 
 /// Variables of the environment, by name.
 pub(crate) type Environment = BTreeMap<String, String>;
@@ -63,6 +65,7 @@ pub(crate) struct Settings {
     pub(crate) become_method: Option<String>,
     pub(crate) become_ask_pass: bool,
     pub(crate) become_password_file: Option<PathBuf>,
+    pub(crate) vault: VaultSettings,
     pub(crate) diff: bool,
     pub(crate) force_handlers: bool,
     pub(crate) tags: Vec<String>,
@@ -148,6 +151,7 @@ impl Settings {
             become_method: given("DEFAULT_BECOME_METHOD")?,
             become_ask_pass: set.flag("DEFAULT_BECOME_ASK_PASS")?,
             become_password_file: set.path("BECOME_PASSWORD_FILE")?,
+            vault: VaultSettings::from(&set)?,
             diff: set.flag("DIFF_ALWAYS")?,
             force_handlers: set.flag("DEFAULT_FORCE_HANDLERS")?,
             tags: set.list("TAGS_RUN")?,

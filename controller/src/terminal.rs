@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Read as _, Write};
 
+use std::process::{Command, Stdio};
+
 use model::Secret;
 use nix::sys::termios::{self, LocalFlags, SetArg};
 use yaml::Style;
@@ -48,11 +50,62 @@ pub(crate) fn report_options(verbosity: u8, show_diff: bool) -> report::Options 
     }
 }
 
+/// Whether a person sees what is written to standard output.
+pub(crate) fn is_output_seen() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Whether a person types what is read from standard input.
+pub(crate) fn is_typing() -> bool {
+    io::stdin().is_terminal()
+}
+
+/// Says something to the person beside the output; nobody listening is no error.
+pub(crate) fn tell(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Asks for a line that everybody may see.
+pub(crate) fn ask(prompt: &str) -> io::Result<String> {
+    write!(io::stderr(), "{prompt}")?;
+    let mut line = String::new();
+    if io::stdin().lock().read_line(&mut line)? == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// Shows a text: with the person's pager on a terminal, else as it is. The pager gets it through a pipe, never as a file.
+pub(crate) fn page(text: &[u8], environment: &crate::settings::Environment) -> io::Result<()> {
+    let set = environment.get("PAGER").map(String::as_str);
+    let pager = shlex::split(set.unwrap_or("less")).filter(|words| !words.is_empty());
+    if let Some(words) = pager.filter(|_| is_output_seen()) {
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).stdin(Stdio::piped());
+        if !environment.contains_key("LESS") {
+            command.env("LESS", "FRSX");
+        }
+        if let Ok(mut child) = command.spawn() {
+            if let Some(mut input) = child.stdin.take() {
+                // Whoever leaves the pager early has seen enough.
+                let _ = input.write_all(text);
+            }
+            child.wait()?;
+            return Ok(());
+        }
+    }
+    let mut out = io::stdout().lock();
+    out.write_all(text)?;
+    out.flush()
+}
+
 /// Asks for a password on the terminal, or takes a line of standard input when there is none.
 pub(crate) fn ask_password(prompt: &str) -> io::Result<Secret<String>> {
     let Ok(mut terminal) = File::options().read(true).write(true).open("/dev/tty") else {
         let mut line = String::new();
-        io::stdin().lock().read_line(&mut line)?;
+        if io::stdin().lock().read_line(&mut line)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         return Ok(Secret::new(line.trim_end_matches(['\r', '\n']).to_owned()));
     };
     write!(terminal, "{prompt}: ")?;

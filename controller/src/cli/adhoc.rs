@@ -63,7 +63,8 @@ pub(crate) async fn ad_hoc(
         return runner::run(global, job, environment).await;
     }
     let settings = Settings::resolve(environment, Path::new(""))?;
-    let content = args.load(call, Surroundings::here(&settings, Passwords::default()))?;
+    let passwords = Passwords::of_content(&args.run.vault, &settings)?;
+    let content = args.load(call, Surroundings::here(&settings, passwords))?;
     let limit = content.options.limit.as_deref();
     let chosen = content.inventory.select(std::slice::from_ref(&call.pattern), limit)?;
     let head = format!("  hosts ({}):\n", chosen.hosts.len());
@@ -95,6 +96,7 @@ impl AdHocArgs {
             inventory: self.inventory.sources(&around),
             pattern: call.pattern.clone(),
             options,
+            vault: around.passwords.vault,
         };
         content::load(wanted, around.settings)
     }

@@ -15,7 +15,7 @@ use super::{Cli, GlobalArgs};
 use super::{
     agents, compat, completion, config, console, doc, facts, inventory, ping, playbook, pull,
 };
-use super::{run, runs, serve, token};
+use super::{run, runs, serve, token, vault};
 use crate::error::CliError;
 use crate::settings::Environment;
 
@@ -57,6 +57,8 @@ commands! {
     Playbook(playbook::PlaybookArgs) => playbook::playbook, as "ansible-playbook";
     /// Run one module on the hosts of a pattern
     Run(run::RunArgs) => run::run, as "ansible";
+    /// Encrypt and decrypt files and values
+    Vault(vault::VaultCommandArgs) => vault::vault, as "ansible-vault";
     /// Ask the hosts of a pattern whether they can be managed
     Ping(ping::PingArgs) => ping::ping;
     /// Show hosts and groups as they are read

@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use language::{Files, Format, Inventory, Listing};
+use language::{Files, Format, Inventory, Listing, Unlocked};
 use model::HostName;
 
 use super::GlobalArgs;
-use super::options::{Passwords, read_limit};
+use super::options::{Passwords, VaultArgs, read_limit};
 use crate::content::{load_inventory, read_extra_vars};
 use crate::error::CliError;
 use crate::job::Surroundings;
@@ -63,6 +63,8 @@ pub(crate) struct InventoryCommandArgs {
     /// Set variables: `name=value`, a YAML or JSON mapping, or @FILE; may be given again
     #[arg(short, long = "extra-vars", value_name = "VARIABLES")]
     extra_vars: Vec<String>,
+    #[command(flatten)]
+    vault: VaultArgs,
     /// Accepted for compatibility: nothing is cached between calls
     #[arg(long)]
     flush_cache: bool,
@@ -79,7 +81,7 @@ pub(crate) async fn inventory(
 ) -> Result<ExitCode, CliError> {
     args.check()?;
     let settings = Settings::resolve(environment, Path::new(""))?;
-    let around = Surroundings::here(&settings, Passwords::default());
+    let around = Surroundings::here(&settings, Passwords::of_content(&args.vault, &settings)?);
     let inventory = args.load(&around)?;
     let format = match (args.yaml, args.toml) {
         (true, _) => Format::Yaml,
@@ -137,13 +139,15 @@ impl InventoryCommandArgs {
     }
 
     fn load(&self, around: &Surroundings<'_>) -> Result<Inventory, CliError> {
-        let settings = around.settings;
+        let (settings, vault) = (around.settings, &around.passwords.vault);
+        let files = Arc::new(Unlocked::new(Files, vault.clone()));
         let sources = if self.inventory.is_empty() { &settings.inventory } else { &self.inventory };
-        let extra = read_extra_vars(&self.extra_vars, |path| around.place(path))?;
+        let extra = read_extra_vars(&self.extra_vars, vault, |path| around.place(path))?;
         let extra = extra.into_iter().map(|(name, value)| (name.into(), value)).collect();
-        let mut inventory = load_inventory(Arc::new(Files), sources.clone(), settings, extra)?;
+        let mut inventory =
+            load_inventory(files.clone(), sources.clone(), settings, vault.clone(), extra)?;
         let directory = self.playbook_dir.as_deref().unwrap_or(Path::new("."));
-        inventory.add_vars_directory(&Files, directory, true)?;
+        inventory.add_vars_directory(&*files, directory, true)?;
         let warnings = settings.warnings.iter().chain(&inventory.warnings);
         warnings.for_each(|warning| terminal::complain("WARNING", warning));
         if self.verbose.max(settings.verbosity) >= 3 {

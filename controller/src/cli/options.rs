@@ -1,16 +1,18 @@
 //! Flags that commands on hosts share, with Ansible's names, and what they and the settings make together.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use engine::{Defaults, Options};
 use model::Secret;
+use vault::Keyring;
 
 use crate::content::read_extra_vars;
 use crate::error::{CliError, ErrorKind};
 use crate::job::Surroundings;
 use crate::settings::Settings;
-use crate::terminal;
+use crate::{passwords, terminal};
 
 /// Which hosts there are, and which of them are meant.
 #[derive(Debug, Clone, Args)]
@@ -148,15 +150,19 @@ pub(crate) struct RunFlags {
 pub(crate) struct Passwords {
     pub(crate) connection: Option<Secret<String>>,
     pub(crate) r#become: Option<Secret<String>>,
+    /// What opens encrypted content.
+    pub(crate) vault: Arc<Keyring>,
 }
 
 impl Passwords {
+    /// Those without which content cannot be read, let alone run.
+    pub(crate) fn of_content(args: &VaultArgs, settings: &Settings) -> Result<Self, CliError> {
+        Ok(Self { vault: passwords::keyring(args, &settings.vault)?, ..Self::default() })
+    }
+
     /// Asks for those that flags and settings want.
-    pub(crate) fn ask(
-        connection: &ConnectionArgs,
-        escalation: &BecomeArgs,
-        settings: &Settings,
-    ) -> Result<Self, CliError> {
+    pub(crate) fn ask(flags: Flags<'_>, settings: &Settings) -> Result<Self, CliError> {
+        let Flags { connection, escalation, run, .. } = flags;
         let mut passwords = Self::default();
         let file = connection.connection_password_file.as_ref().or(settings.password_file.as_ref());
         if connection.ask_pass || (settings.ask_pass && file.is_none()) {
@@ -180,6 +186,7 @@ impl Passwords {
             passwords.r#become =
                 Some(if typed.reveal().is_empty() { default.unwrap_or(typed) } else { typed });
         }
+        passwords.vault = passwords::keyring(&run.vault, &settings.vault)?;
         Ok(passwords)
     }
 }
@@ -246,7 +253,7 @@ pub(crate) fn engine_options(
     }
     let (limit, extra_vars) = (
         inventory.limit.as_deref().map(|limit| read_limit(limit, around)).transpose()?,
-        read_extra_vars(&run.extra_vars, |path| around.place(path))?,
+        read_extra_vars(&run.extra_vars, &around.passwords.vault, |path| around.place(path))?,
     );
     Ok(Options {
         check: run.check,

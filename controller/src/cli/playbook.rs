@@ -77,7 +77,8 @@ pub(crate) async fn playbook(
         return runner::run(global, Job::Playbook(Box::new(args)), environment).await;
     }
     let settings = Settings::resolve(environment, Path::new(""))?;
-    let content = args.load(Surroundings::here(&settings, Passwords::default()))?;
+    let passwords = Passwords::of_content(&args.run.vault, &settings)?;
+    let content = args.load(Surroundings::here(&settings, passwords))?;
     args.list(&content)
 }
 
@@ -111,6 +112,7 @@ impl PlaybookArgs {
             inventory: self.inventory.sources(&around),
             pattern: "all".to_owned(),
             options,
+            vault: around.passwords.vault,
         };
         content::load(wanted, around.settings)
     }

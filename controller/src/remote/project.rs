@@ -17,6 +17,7 @@ use crate::bundle::Packer;
 use crate::cli::{self, Passwords};
 use crate::error::CliError;
 use crate::job::Job;
+use crate::passwords as keys;
 use crate::settings::{Environment, Settings};
 use crate::terminal;
 
@@ -69,6 +70,7 @@ impl Remote {
             secrets: secrets
                 .into_iter()
                 .filter_map(|(name, secret)| Some((name.to_owned(), secret?)))
+                .chain(keys::send(&passwords.vault))
                 .collect(),
             caller: archive::caller(),
         })

@@ -15,6 +15,7 @@ use crate::cli::Passwords;
 use crate::content::Content;
 use crate::error::CliError;
 use crate::job::{Job, Surroundings};
+use crate::passwords;
 use crate::settings::Settings;
 
 /// A project that can be run.
@@ -91,8 +92,10 @@ struct Place<'a> {
 impl Place<'_> {
     fn read(mut self, job: &Job, base: &Path, root: &Path) -> Result<Content, CliError> {
         let settings = Settings::of_project(&self.environment, base, root)?;
+        let vault = passwords::receive(&self.secrets, &settings.vault);
         let mut take = |name| self.secrets.remove(name).map(Secret::new);
-        let passwords = Passwords { connection: take("connection"), r#become: take("become") };
+        let passwords =
+            Passwords { connection: take("connection"), r#become: take("become"), vault };
         // A list of hosts has a comma in it, also when there is only one.
         let everybody: String = self.agents.iter().flat_map(|name| [name.as_str(), ","]).collect();
         let everybody = Some(everybody).filter(|names| !names.is_empty());

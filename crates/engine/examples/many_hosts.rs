@@ -82,6 +82,7 @@ fn main() {
         programs: Arc::new(Nowhere),
         names: vec![root.join("hosts").display().to_string()],
         options: InventoryOptions::default(),
+        vault: Arc::default(),
     };
     let inventory = Inventory::load(&Arc::new(sources)).expect("it loads");
     let playbook = loader.playbook(&root.join("site.yml")).expect("it loads");

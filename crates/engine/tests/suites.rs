@@ -16,6 +16,7 @@ use model::{
 };
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+use vault::{Key, Keyring};
 
 struct Fleet;
 
@@ -181,15 +182,20 @@ fn play(case: &Case) -> String {
     transcript.replace(&format!("{}/", root.display()), "")
 }
 
+/// Opens what is encrypted in suites.
+const VAULT_PASSWORD: &[u8] = b"suite";
+
 fn run(root: &Path, options: &Options) -> String {
-    let source = Arc::new(language::Files);
-    let loader = Arc::new(Loader::new(source.clone()));
+    let vault = Arc::new(Keyring::new(vec![Key::new("default", VAULT_PASSWORD.to_vec())], false));
+    let source = Arc::new(language::Unlocked::new(language::Files, vault.clone()));
+    let loader = Arc::new(Loader::new(source.clone()).with_vault(vault.clone()));
     let hosts = root.join("hosts").display().to_string();
     let sources = Arc::new(Sources {
         files: source.clone(),
         programs: Arc::new(NoPrograms),
         names: vec![hosts],
         options: InventoryOptions { any_unparsed_is_failed: true, ..InventoryOptions::default() },
+        vault: vault.clone(),
     });
     let mut inventory = match Inventory::load(&sources) {
         Ok(inventory) => inventory,
@@ -211,7 +217,7 @@ fn run(root: &Path, options: &Options) -> String {
         links: Arc::new(Fleet),
         blobs: Arc::new(NoBlobs),
         loader,
-        environment: jinja::Environment::new(),
+        environment: jinja::Environment::new().with_vault(vault),
         events,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()

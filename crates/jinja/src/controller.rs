@@ -42,7 +42,7 @@ pub trait Controller: Send + Sync {
     /// The directories in which relative names are searched, nearest first (the role, the task file, the playbook).
     fn search_path(&self) -> Vec<PathBuf>;
 
-    /// The content of a file; the engine decrypts vault files here.
+    /// The content of a file as it is on the disk.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         std::fs::read(path)
     }

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use vault::Keyring;
+
 use crate::args::Args;
 use crate::error::{Error, ErrorKind, nearest};
 use crate::eval::Scope;
@@ -25,6 +27,8 @@ pub struct Traits {
     pub takes_undefined: bool,
     /// It evaluates only the elements that it looks at; otherwise all templates in its input are evaluated first.
     pub lazy: bool,
+    /// It can be given something encrypted that no password opens; otherwise that is an error.
+    pub takes_sealed: bool,
     /// Its result consists of its input's elements, each with its own marks.
     pub structural: bool,
 }
@@ -46,6 +50,7 @@ pub struct Environment {
     pub configuration: Option<Arc<dyn Configuration>>,
     /// The bounds of one evaluation.
     pub limits: Limits,
+    vault: Arc<Keyring>,
     /// Accept conditions whose result is not a boolean (`ALLOW_BROKEN_CONDITIONALS`).
     pub allow_broken_conditionals: bool,
 }
@@ -65,6 +70,7 @@ impl Environment {
             lookups: HashMap::new(),
             globals: HashMap::new(),
             configuration: None,
+            vault: Arc::default(),
             limits: Limits::default(),
             allow_broken_conditionals: false,
         };
@@ -73,6 +79,16 @@ impl Environment {
         lookups::register(&mut environment);
         globals::register(&mut environment);
         environment
+    }
+
+    /// The same tables, with passwords that open what is encrypted.
+    pub fn with_vault(self, vault: Arc<Keyring>) -> Self {
+        Self { vault, ..self }
+    }
+
+    /// The passwords that open what is encrypted.
+    pub fn vault(&self) -> &Arc<Keyring> {
+        &self.vault
     }
 
     /// Adds or replaces a filter: `f(scope, value, arguments)`.

@@ -25,6 +25,11 @@ pub enum ErrorKind {
     Recursion,
     /// Too much output, too many steps, too long.
     Limit,
+    /// Something encrypted cannot be opened.
+    Locked {
+        /// The encrypted text.
+        sealed: Arc<str>,
+    },
     /// A lookup failed.
     Lookup,
     /// A filter or test failed.

@@ -20,6 +20,7 @@ mod texts;
 mod times;
 mod urls;
 mod values;
+mod vaults;
 mod yamls;
 
 pub(crate) use collections::sorted;
@@ -31,13 +32,17 @@ pub(crate) use values::{parse_int, truth_of};
 use crate::environment::{Environment, Traits};
 
 /// Evaluates everything first; the result is new.
-const PLAIN: Traits = Traits { takes_undefined: false, lazy: false, structural: false };
+const PLAIN: Traits =
+    Traits { takes_undefined: false, lazy: false, structural: false, takes_sealed: false };
 /// Evaluates everything first; the result is made of the input's elements.
-const STRUCTURAL: Traits = Traits { takes_undefined: false, lazy: false, structural: true };
+const STRUCTURAL: Traits =
+    Traits { takes_undefined: false, lazy: false, structural: true, takes_sealed: false };
 /// Evaluates only what it looks at; the result is made of the input's elements.
-const LAZY: Traits = Traits { takes_undefined: false, lazy: true, structural: true };
+const LAZY: Traits =
+    Traits { takes_undefined: false, lazy: true, structural: true, takes_sealed: false };
 /// Deals with undefined input.
-const ANY: Traits = Traits { takes_undefined: true, lazy: true, structural: true };
+const ANY: Traits =
+    Traits { takes_undefined: true, lazy: true, structural: true, takes_sealed: false };
 
 pub(crate) fn register(environment: &mut Environment) {
     values::register(environment);
@@ -60,4 +65,5 @@ pub(crate) fn register(environment: &mut Environment) {
     times::register(environment);
     urls::register(environment);
     yamls::register(environment);
+    vaults::register(environment);
 }

@@ -454,6 +454,9 @@ impl<'a> Templar<'a> {
         let Some(text) = value.as_arc_str().filter(|_| value.is_template()) else {
             return Ok(value.clone());
         };
+        if let Some(sealed) = value.as_sealed() {
+            return self.opened(value, sealed);
+        }
         let is_active = self.active.borrow().iter().any(|(active, _)| Arc::ptr_eq(active, text));
         let label = label();
         if is_active {
@@ -474,6 +477,19 @@ impl<'a> Templar<'a> {
                     format!("while evaluating {label}")
                 };
                 Err(error.noted(text, place))
+            }
+        }
+    }
+
+    /// What an encrypted text hides: data, never a template.
+    fn opened(&self, value: &Value, sealed: &Arc<str>) -> Result<Value, Error> {
+        let marks = value.marks().without(Marks::TEMPLATE | Marks::TRUSTED);
+        match self.environment.vault().open_text(sealed) {
+            Ok(text) => Ok(Value::from(text).marked(marks).with_origin(value.origin().cloned())),
+            Err(error) => {
+                let message = format!("Attempt to use undecryptable variable: {error}");
+                let place = || value.origin().map(|origin| (**origin).clone());
+                Err(Error::new(ErrorKind::Locked { sealed: sealed.clone() }, message).at(place))
             }
         }
     }
@@ -617,7 +633,11 @@ fn in_condition(error: Error) -> Error {
 fn in_rendering(error: Error) -> Error {
     let own = matches!(
         error.kind(),
-        ErrorKind::Type | ErrorKind::Value | ErrorKind::Limit | ErrorKind::NotFound
+        ErrorKind::Type
+            | ErrorKind::Value
+            | ErrorKind::Limit
+            | ErrorKind::NotFound
+            | ErrorKind::Locked { .. }
     ) && !error.message().contains(" plugin '");
     if own { error.prefixed("Error rendering template: ") } else { error }
 }

@@ -10,11 +10,14 @@ mod versions;
 use crate::environment::{Environment, Traits};
 
 /// Evaluates everything first.
-const PLAIN: Traits = Traits { takes_undefined: false, lazy: false, structural: false };
+const PLAIN: Traits =
+    Traits { takes_undefined: false, lazy: false, structural: false, takes_sealed: false };
 /// Looks at the kind of value alone.
-const LAZY: Traits = Traits { takes_undefined: false, lazy: true, structural: false };
+const LAZY: Traits =
+    Traits { takes_undefined: false, lazy: true, structural: false, takes_sealed: false };
 /// Deals with undefined input; whether a name is there is known even where its value is not.
-const ANY: Traits = Traits { takes_undefined: true, lazy: true, structural: true };
+const ANY: Traits =
+    Traits { takes_undefined: true, lazy: true, structural: true, takes_sealed: false };
 
 pub(crate) fn register(environment: &mut Environment) {
     types::register(environment);

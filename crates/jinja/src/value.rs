@@ -157,6 +157,12 @@ impl Value {
         Self { repr: Repr::Str(text), marks, origin }
     }
 
+    /// Encrypted text: opened when it is used, and secret.
+    pub fn sealed(text: impl Into<Arc<str>>, origin: Option<Arc<Span>>) -> Self {
+        let marks = Marks::SEALED | Marks::TEMPLATE | Marks::SECRET;
+        Self { repr: Repr::Str(text.into()), marks, origin }
+    }
+
     /// A list.
     pub fn list(items: Vec<Value>) -> Self {
         let marks = container_marks(&items);
@@ -242,6 +248,11 @@ impl Value {
     /// Whether the value is, or contains, a template that has not been evaluated.
     pub fn is_template(&self) -> bool {
         self.marks.has(Marks::TEMPLATE)
+    }
+
+    /// The encrypted text, if this value has not been opened.
+    pub fn as_sealed(&self) -> Option<&Arc<str>> {
+        self.as_arc_str().filter(|_| self.marks.has(Marks::SEALED | Marks::TEMPLATE))
     }
 
     /// The same content as data: nothing in it will be evaluated.

@@ -24,7 +24,7 @@ pub use inventory::{
 };
 pub use loader::{Loader, Place, RoleRequest};
 pub use names::{canonical_action, nearest};
-pub use source::{Files, Memory, Source, read_document};
+pub use source::{Files, Memory, Source, Unlocked, read_document};
 pub use tree::{Action, Block, Common, Item, Loop, LoopControl, Play, Playbook, Role, Task, Vars};
 pub use value::{is_variable_name, value_from_node, vars_from_node};
 pub use variables::{Layer, Level, Scope};

@@ -80,6 +80,11 @@ impl Loader {
         }
     }
 
+    /// Passwords that open encrypted values in what static imports need.
+    pub fn with_vault(self, vault: Arc<vault::Keyring>) -> Self {
+        Self { environment: self.environment.with_vault(vault), ..self }
+    }
+
     /// Directories in which roles are searched after `roles/` beside the playbook (`ANSIBLE_ROLES_PATH`).
     pub fn with_roles_path(self, roles_path: Vec<PathBuf>) -> Self {
         Self { roles_path, ..self }

@@ -257,6 +257,7 @@ mod tests {
             programs: Arc::new(NoPrograms),
             names: vec!["hosts".to_owned()],
             options: crate::InventoryOptions::default(),
+            vault: Arc::default(),
         };
         let inventory = Inventory::load(&Arc::new(sources)).expect("loads");
         let selection = inventory

@@ -8,6 +8,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use vault::Keyring;
 use yaml::{Diagnostic, Node, NodeValue, Result, SourceFile};
 
 /// Access to files that are read as content of the language.
@@ -128,32 +129,64 @@ impl Source for Memory {
     }
 }
 
+/// The files of another source, of which those that are encrypted as a whole are opened.
+pub struct Unlocked<S> {
+    files: S,
+    vault: Arc<Keyring>,
+}
+
+impl<S: Source> Unlocked<S> {
+    /// The files of a source, and the passwords that open them.
+    pub fn new(files: S, vault: Arc<Keyring>) -> Self {
+        Self { files, vault }
+    }
+}
+
+impl<S: Source> Source for Unlocked<S> {
+    fn read(&self, path: &Path) -> Result<Arc<SourceFile>> {
+        let file = self.files.read(path)?;
+        if !vault::is_encrypted(file.text.as_bytes()) {
+            return Ok(file);
+        }
+        let opened = self.vault.open(file.text.as_bytes()).map_err(|error| {
+            let header = file.text.lines().next().map_or(0, str::len);
+            let diagnostic =
+                Diagnostic::error(error.to_string()).at(&file.span(0, header)).locked();
+            match error {
+                vault::Error::NoSecrets => diagnostic
+                    .hint("--vault-id, --vault-password-file or --ask-vault-pass give a password"),
+                _ => diagnostic,
+            }
+        })?;
+        Ok(SourceFile::from_bytes(path, opened.plain.reveal())?.into_secret())
+    }
+
+    fn is_file(&self, path: &Path) -> bool {
+        self.files.is_file(path)
+    }
+
+    fn is_dir(&self, path: &Path) -> bool {
+        self.files.is_dir(path)
+    }
+
+    fn list(&self, path: &Path) -> Vec<PathBuf> {
+        self.files.list(path)
+    }
+}
+
 /// Reads a file as one YAML (or JSON) document. Warnings are added to `warnings`.
-///
-/// A file that is encrypted as a whole is refused: this version cannot decrypt.
 pub fn read_document(
     source: &dyn Source,
     path: &Path,
     warnings: &mut Vec<Diagnostic>,
 ) -> Result<Node> {
     let file = source.read(path)?;
-    if file.text.starts_with("$ANSIBLE_VAULT;") {
-        let message = format!("{} is encrypted with Ansible Vault", path.display());
-        return Err(cannot_decrypt(message).at(&file.span(0, 14)));
-    }
     let (node, found) = yaml::load_one(&file)?;
     warnings.extend(found);
     if node.is_null() {
         return Ok(Node { value: NodeValue::Null, span: file.span(0, 0), tag: None });
     }
     Ok(node)
-}
-
-/// The error for anything encrypted.
-pub(crate) fn cannot_decrypt(message: String) -> Diagnostic {
-    Diagnostic::error(message)
-        .note("this version of Muster cannot decrypt vaults yet")
-        .hint("decrypt it with `ansible-vault decrypt` where that is acceptable")
 }
 
 #[cfg(test)]

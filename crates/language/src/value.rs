@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use jinja::{Map, Value};
+use jinja::{Map, Marks, Value};
 use yaml::{Diagnostic, Node, NodeValue, Result, Span, Tag};
 
 use crate::Vars;
-use crate::source::cannot_decrypt;
 
 /// The value of a node. Every text is trusted and knows its place, except below `!unsafe`.
 ///
-/// Keys of mappings are never templates. Encrypted text is refused: this version cannot decrypt.
+/// Keys of mappings are never templates. Encrypted text is opened when it is used.
 pub fn value_from_node(node: &Node) -> Result<Value> {
     convert(node, true)
 }
@@ -57,11 +56,12 @@ fn convert(node: &Node, trusted: bool) -> Result<Value> {
     let trusted = trusted && node.tag != Some(Tag::Unsafe);
     let origin = || Some(Arc::new(node.span.clone()));
     if node.tag == Some(Tag::Vault) {
-        return Err(
-            cannot_decrypt("this value is encrypted with Ansible Vault".to_owned()).at(&node.span)
-        );
+        let sealed = node.as_str().unwrap_or_default();
+        return Ok(Value::sealed(sealed, origin()));
     }
-    Ok(match &node.value {
+    // What a file hides is as secret as a value that is encrypted alone.
+    let marks = if node.span.file.secret { Marks::SECRET } else { Marks::NONE };
+    let value = match &node.value {
         NodeValue::Null => Value::none().with_origin(origin()),
         NodeValue::Bool(value) => Value::from(*value).with_origin(origin()),
         NodeValue::Int(value) => Value::from(*value).with_origin(origin()),
@@ -83,7 +83,8 @@ fn convert(node: &Node, trusted: bool) -> Result<Value> {
                 .map(|(key, value)| Ok((convert(key, false)?, convert(value, trusted)?)));
             Value::dict(entries.collect::<Result<Map>>()?).with_origin(origin())
         }
-    })
+    };
+    Ok(value.marked(marks))
 }
 
 fn big_integer(digits: &str, span: &Span) -> Result<Value> {

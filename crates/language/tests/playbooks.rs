@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jinja::Value;
-use language::{Action, Common, Item, Loader, Memory, Play, Role, Task, Vars};
+use language::{Action, Common, Item, Loader, Memory, Play, Role, Task, Unlocked, Vars};
 use yaml::Style;
 
 const ACTIONS: [&str; 21] = [
@@ -41,7 +41,7 @@ fn loader(files: &str) -> Loader {
         let (name, text) = file.split_once('\n').unwrap();
         (name.to_owned(), text.to_owned())
     });
-    Loader::new(Arc::new(Memory::new(files)))
+    Loader::new(Arc::new(Unlocked::new(Memory::new(files), Arc::default())))
         .with_roles_path(vec!["/etc/roles".into()])
         .with_actions(ACTIONS)
         .with_extra_vars(Vars::from_iter([("extra".into(), Value::from("given"))]))

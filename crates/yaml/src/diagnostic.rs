@@ -32,6 +32,7 @@ pub struct Diagnostic(Box<Content>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Content {
     severity: Severity,
+    locked: bool,
     message: String,
     span: Option<Span>,
     label: Option<String>,
@@ -57,6 +58,7 @@ impl Diagnostic {
     fn with_severity(severity: Severity, message: String) -> Self {
         Self(Box::new(Content {
             severity,
+            locked: false,
             message,
             span: None,
             label: None,
@@ -101,6 +103,17 @@ impl Diagnostic {
         self
     }
 
+    /// Nothing is wrong with the content itself: it is encrypted, and no password opens it.
+    pub fn locked(mut self) -> Self {
+        self.0.locked = true;
+        self
+    }
+
+    /// Whether something could not be decrypted.
+    pub fn is_locked(&self) -> bool {
+        self.0.locked
+    }
+
     /// What is wrong, in one line, without the place.
     pub fn message(&self) -> &str {
         &self.0.message
@@ -128,7 +141,7 @@ impl Diagnostic {
 
     /// The full report: message, excerpts with carets, notes and hints. Ends without a newline.
     pub fn render(&self, style: Style) -> String {
-        let Content { severity, message, span, label, others, notes, hints } = &*self.0;
+        let Content { severity, message, span, label, others, notes, hints, .. } = &*self.0;
         let level = match severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
@@ -192,6 +205,8 @@ struct Excerpt<'a> {
     first_line: usize,
     /// Where `text` begins in the file.
     from: usize,
+    /// Nothing of it may be shown.
+    secret: bool,
 }
 
 /// Lines of context before the first place and after the last.
@@ -219,11 +234,14 @@ impl<'a> Excerpt<'a> {
             }
             to = line_end(text, to + 1);
         }
-        Self { text: &text[from..to], first_line, from }
+        Self { text: &text[from..to], first_line, from, secret: first.file.secret }
     }
 
     /// What is underlined of a place: its first line at most.
     fn underline(&self, span: &Span) -> Range<usize> {
+        if self.secret {
+            return 0..0;
+        }
         let start = self.text.floor_char_boundary(span.start as usize - self.from);
         let end =
             self.text.floor_char_boundary((span.end as usize - self.from).min(self.text.len()));
@@ -232,8 +250,12 @@ impl<'a> Excerpt<'a> {
     }
 
     fn snippet<T: Clone>(&self, span: &Span) -> Snippet<'a, T> {
-        Snippet::source(self.text)
-            .line_start(self.first_line)
+        let (text, first_line) = match self.secret {
+            true => ("(encrypted)", span.line as usize),
+            false => (self.text, self.first_line),
+        };
+        Snippet::source(text)
+            .line_start(first_line)
             .path(span.file.path.to_string_lossy().into_owned())
             .fold(false)
     }

@@ -22,6 +22,8 @@ pub enum Emit {
     Str(Arc<str>),
     /// Text of several lines, as a literal block where that is possible.
     Block(Arc<str>),
+    /// Encrypted text: `!vault |`.
+    Vault(Arc<str>),
     /// A date or time, in its own notation.
     Timestamp(Arc<str>),
     /// A list.
@@ -154,6 +156,14 @@ impl Writer<'_> {
             }
             Emit::Str(text) => self.text(text, ScalarStyle::Any),
             Emit::Block(text) => self.text(text, ScalarStyle::Literal),
+            Emit::Vault(text) => self.events.push(Event::scalar(
+                None,
+                Some("!vault"),
+                text,
+                false,
+                false,
+                ScalarStyle::Literal,
+            )),
             Emit::Null => self.events.push(scalar("null", true, false)),
             Emit::Bool(true) => self.events.push(scalar("true", true, false)),
             Emit::Bool(false) => self.events.push(scalar("false", true, false)),
@@ -187,7 +197,8 @@ fn styled(text: &str, plain_implicit: bool, quoted_implicit: bool, style: Scalar
 
 impl Emit {
     fn is_scalar(&self) -> bool {
-        !matches!(self, Self::Seq(_) | Self::Map(_))
+        // A literal block has no place in brackets.
+        !matches!(self, Self::Seq(_) | Self::Map(_) | Self::Vault(_))
     }
 
     fn any_text(&self, is_wanted: &dyn Fn(&str) -> bool) -> bool {

@@ -11,6 +11,8 @@ pub struct SourceFile {
     pub path: PathBuf,
     /// The text, without a byte-order mark.
     pub text: Arc<str>,
+    /// Whether it was encrypted: what is in it is no excerpt for messages.
+    pub secret: bool,
     /// Where each line begins; found when the first place is asked for.
     lines: OnceLock<Box<[u32]>>,
 }
@@ -28,7 +30,18 @@ impl SourceFile {
     pub fn new(path: impl Into<PathBuf>, text: impl AsRef<str>) -> Arc<Self> {
         let text = text.as_ref();
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        Arc::new(Self { path: path.into(), text: text.into(), lines: OnceLock::new() })
+        Arc::new(Self {
+            path: path.into(),
+            text: text.into(),
+            secret: false,
+            lines: OnceLock::new(),
+        })
+    }
+
+    /// The same file, of which messages show nothing but the place.
+    pub fn into_secret(self: Arc<Self>) -> Arc<Self> {
+        let (path, text) = (self.path.clone(), self.text.clone());
+        Arc::new(Self { path, text, secret: true, lines: OnceLock::new() })
     }
 
     /// A source from a file's bytes: an error that names the byte if they are not UTF-8.

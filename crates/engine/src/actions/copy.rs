@@ -1,5 +1,7 @@
 //! `copy`: the controller's half. Finds the content, names it by digest, and sends one step for each file and directory.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -72,11 +74,24 @@ pub(super) fn add_file(call: &Call<'_>, args: &mut Args, path: &Path) -> Attempt
     if args.get("mode").and_then(|mode| mode.as_str()) == Some("preserve") {
         args.insert("mode".into(), mode_of(path)?.into());
     }
-    let (digest, size) =
-        call.world.blobs.add_file(path).map_err(|error| io_failure("read", path, &error))?;
+    let kept = if call.flag("decrypt", true)? && is_encrypted(path)? {
+        let (content, _) = call.read(path)?;
+        call.world.blobs.add(&content).map(|digest| (digest, content.len() as u64))
+    } else {
+        call.world.blobs.add_file(path)
+    };
+    let (digest, size) = kept.map_err(|error| io_failure("read", path, &error))?;
     args.insert("_blob".into(), digest.to_string().into());
     args.insert("_size".into(), size.into());
     Ok(())
+}
+
+/// Whether a file begins as a vault does; most are large, and none.
+fn is_encrypted(path: &Path) -> Attempt<bool> {
+    let mut start = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(16).read_to_end(&mut start));
+    read.map_err(|error| io_failure("read", path, &error))?;
+    Ok(vault::is_encrypted(&start))
 }
 
 /// The permission bits of a file, as `mode` takes them.

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use jinja::{SearchKind, Templar, TemplateOptions, Value};
 use model::Args;
 
-use super::{Attempt, Call, Prepared, copy, failure, io_failure};
+use super::{Attempt, Call, Prepared, copy, failure};
 use crate::world::magic;
 
 /// Arguments that are about rendering; the rest are those of `copy`.
@@ -46,9 +46,12 @@ fn render(call: &Call<'_>, path: &Path) -> Attempt<String> {
     if path.is_dir() {
         return Err(failure(format!("the template {} is a directory", path.display())));
     }
-    let bytes = std::fs::read(path).map_err(|error| io_failure("read template", path, &error))?;
-    let file = yaml::SourceFile::from_bytes(path, &bytes)
+    let (bytes, was_sealed) = call.read(path)?;
+    let mut file = yaml::SourceFile::from_bytes(path, &bytes)
         .map_err(|diagnostic| failure(diagnostic.message().to_owned()))?;
+    if was_sealed {
+        file = file.into_secret();
+    }
     let scope = call.scope.with(magic("template", variables(call, path)));
     let templar = Templar::new(&call.world.environment, &scope, call.files);
     Ok(templar.render_template(&file, &options(call)?)?.to_string())

@@ -20,7 +20,7 @@ impl Scope<'_> {
     ) -> Result<Value, Error> {
         let entry = self.environment().find_filter(name)?;
         let input = match input {
-            Some(node) => self.eval(node)?,
+            Some(node) => self.input(node, entry)?,
             // The text of a filter block travels under a name that no template can write.
             None => self.variable(FILTER_BLOCK_INPUT)?,
         };
@@ -35,10 +35,21 @@ impl Scope<'_> {
         args: &[Arg],
     ) -> Result<Value, Error> {
         let entry = self.environment().find_test(name)?;
-        let input = self.eval(input)?;
+        let input = self.input(input, entry)?;
         let args = self.arguments(args)?;
         let result = self.apply("test", name, entry, input, args)?;
         Ok(Value::from(result.is_true()).marked(result.marks.without(Marks::SECRET)))
+    }
+
+    /// The input of a filter or test; encrypted text as it is, if it cannot be opened and the callee wants it.
+    fn input(&self, node: &Node, entry: &Entry) -> Result<Value, Error> {
+        match self.eval(node) {
+            Err(error) if entry.traits.takes_sealed => match error.kind() {
+                ErrorKind::Locked { sealed } => Ok(Value::sealed(sealed.clone(), None)),
+                _ => Err(error),
+            },
+            other => other,
+        }
     }
 
     fn apply(
@@ -58,7 +69,10 @@ impl Scope<'_> {
                 return Ok(missing.clone());
             }
         }
-        let input = self.prepared(input, traits.takes_undefined, traits.lazy)?;
+        let input = match traits.takes_sealed && input.as_sealed().is_some() {
+            true => input,
+            false => self.prepared(input, traits.takes_undefined, traits.lazy)?,
+        };
         let args = self.prepared_args(args, traits.takes_undefined, traits.lazy)?;
         let marks = args.values().fold(input.marks, |all, arg| all | arg.marks);
         let result = (entry.run)(self, input, args)

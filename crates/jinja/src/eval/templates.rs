@@ -307,7 +307,11 @@ impl Scope<'_> {
             )
         };
         let bytes = self.controller().read(path).map_err(|error| unreadable(error.to_string()))?;
-        SourceFile::from_bytes(path, &bytes).map_err(|error| unreadable(error.to_string()))
+        let opened = self.environment().vault().content(bytes);
+        let (bytes, was_sealed) = opened.map_err(|error| unreadable(error.to_string()))?;
+        let file = SourceFile::from_bytes(path, &bytes);
+        let file = file.map_err(|error| unreadable(error.to_string()))?;
+        Ok(if was_sealed { file.into_secret() } else { file })
     }
 }
 

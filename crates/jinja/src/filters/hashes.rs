@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::PLAIN;
 use crate::args::Args;
 use crate::environment::Environment;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::eval::Scope;
 use crate::value::Value;
 
@@ -29,11 +29,6 @@ pub(super) fn register(environment: &mut Environment) {
         });
     }
     environment.filter("to_uuid", PLAIN, to_uuid);
-    for name in ["vault", "unvault"] {
-        environment.filter(name, PLAIN, move |_, _, _| {
-            Err(Error::new(ErrorKind::Filter, format!("the filter '{name}' is not built in yet")))
-        });
-    }
 }
 
 fn hash(algorithm: &str, value: &Value) -> Result<Value, Error> {

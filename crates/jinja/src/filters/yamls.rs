@@ -9,7 +9,7 @@ use crate::args::Args;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::eval::Scope;
-use crate::value::{MAX_DEPTH, Map, Repr, Value};
+use crate::value::{MAX_DEPTH, Map, Marks, Repr, Value};
 
 pub(super) fn register(environment: &mut Environment) {
     environment.filter("from_yaml", PLAIN, |_, value, args| {
@@ -62,7 +62,7 @@ fn data(node: &Node) -> Result<Value, Error> {
 }
 
 fn to_yaml(
-    _scope: &Scope<'_>,
+    scope: &Scope<'_>,
     value: &Value,
     mut args: Args,
     mut options: EmitOptions,
@@ -93,34 +93,43 @@ fn to_yaml(
         }
     }
     args.finish()?;
-    Ok(yaml::emit(&emitted(value, 0)?, &options).into())
+    Ok(yaml::emit(&emitted(scope, value, 0)?, &options).into())
 }
 
-fn emitted(value: &Value, depth: usize) -> Result<Emit, Error> {
+fn emitted(scope: &Scope<'_>, value: &Value, depth: usize) -> Result<Emit, Error> {
     if depth > MAX_DEPTH {
         return Err(Error::value_error("the value is nested too deeply for YAML"));
     }
     let items = |items: &[Value]| {
-        items.iter().map(|item| emitted(item, depth + 1)).collect::<Result<_, _>>().map(Emit::Seq)
+        items
+            .iter()
+            .map(|item| emitted(scope, item, depth + 1))
+            .collect::<Result<_, _>>()
+            .map(Emit::Seq)
     };
     Ok(match &value.repr {
         Repr::None => Emit::Null,
         Repr::Bool(value) => Emit::Bool(*value),
         Repr::Int(value) => Emit::Int(*value),
         Repr::Float(value) => Emit::Float(*value),
+        Repr::Str(text) if value.marks().has(Marks::SEALED) => {
+            let sealed = scope.environment().vault().sealed(text);
+            sealed.map_or_else(|| Emit::Str(text.clone()), Emit::Vault)
+        }
         Repr::Str(text) => Emit::Str(text.clone()),
         Repr::Bytes(bytes) => Emit::Str(String::from_utf8_lossy(bytes).as_ref().into()),
         Repr::List(list) => items(&list.snapshot())?,
         Repr::Tuple(tuple) => items(tuple)?,
         Repr::Dict(dict) => {
             let entries = dict.snapshot().into_iter();
-            let entries = entries
-                .map(|(key, item)| Ok((emitted(&key, depth + 1)?, emitted(&item, depth + 1)?)));
+            let entries = entries.map(|(key, item)| {
+                Ok((emitted(scope, &key, depth + 1)?, emitted(scope, &item, depth + 1)?))
+            });
             Emit::Map(entries.collect::<Result<_, Error>>()?)
         }
         Repr::Undefined(why) => return Err(Error::undefined(why)),
         Repr::Object(object) => match object.to_data() {
-            Some(data) => emitted(&data, depth + 1)?,
+            Some(data) => emitted(scope, &data, depth + 1)?,
             None => return Err(not_data(value)),
         },
         Repr::Omit => return Err(not_data(value)),

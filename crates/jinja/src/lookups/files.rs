@@ -13,19 +13,11 @@ use crate::error::{Error, ErrorKind};
 use crate::eval::Scope;
 use crate::methods::lines;
 use crate::templar::{Overlay, Templar, TemplateOptions};
-use crate::value::{Map, Value};
+use crate::value::{Map, Marks, Value};
 
 pub(super) fn register(environment: &mut Environment) {
     environment.lookup("file", file);
-    // The controller decrypts what it reads, so that an encrypted file is read as any other.
-    environment.lookup("unvault", |scope, terms, args| {
-        args.finish()?;
-        let contents = terms_of(&terms).into_iter().map(|term| {
-            let (_, content) = read(scope, SearchKind::Files, &term.to_string())?;
-            Ok(Value::from(String::from_utf8_lossy(&content).as_ref()))
-        });
-        contents.collect::<Result<_, Error>>().map(Value::list)
-    });
+    environment.lookup("unvault", unvault);
     environment.lookup("template", template);
     environment.lookup("fileglob", file_glob);
     environment.lookup("first_found", first_found);
@@ -66,12 +58,12 @@ fn run(scope: &Scope<'_>, command: &str, lookup: &str) -> Result<String, Error> 
     Ok(String::from_utf8_lossy(&result.stdout).into_owned())
 }
 
-/// The content of a file found on the search path.
+/// The content of a file found on the search path; whether it was encrypted.
 pub(super) fn read(
     scope: &Scope<'_>,
     kind: SearchKind,
     name: &str,
-) -> Result<(PathBuf, Vec<u8>), Error> {
+) -> Result<(PathBuf, Vec<u8>, bool), Error> {
     let path = scope.controller().find(kind, name).ok_or_else(|| {
         let searched = scope.controller().candidates(kind, name);
         let searched: Vec<String> =
@@ -82,7 +74,15 @@ pub(super) fn read(
     let content = scope.controller().read(&path).map_err(|error| {
         failed(format!("Unable to access the file '{}': {error}", path.display()))
     })?;
-    Ok((path, content))
+    let (content, was_sealed) = scope.environment().vault().content(content).map_err(|error| {
+        failed(format!("Unable to access the file '{}': {error}", path.display()))
+    })?;
+    Ok((path, content, was_sealed))
+}
+
+/// The mark of what was read from a file.
+fn marks_of(was_sealed: bool) -> Marks {
+    if was_sealed { Marks::SECRET } else { Marks::NONE }
 }
 
 fn file(scope: &Scope<'_>, terms: Value, mut args: Args) -> Result<Value, Error> {
@@ -90,10 +90,21 @@ fn file(scope: &Scope<'_>, terms: Value, mut args: Args) -> Result<Value, Error>
     let left = args.take_named("lstrip").is_some_and(|flag| flag.is_true());
     args.finish()?;
     let contents = terms_of(&terms).into_iter().map(|term| {
-        let (_, content) = read(scope, SearchKind::Files, &term.to_string())?;
+        let (_, content, was_sealed) = read(scope, SearchKind::Files, &term.to_string())?;
         let text = String::from_utf8_lossy(&content);
         let text = if right { text.trim_end() } else { &text };
-        Ok(Value::from(if left { text.trim_start() } else { text }))
+        let text = if left { text.trim_start() } else { text };
+        Ok(Value::from(text).marked(marks_of(was_sealed)))
+    });
+    contents.collect::<Result<_, Error>>().map(Value::list)
+}
+
+/// Like `file`, but every byte counts.
+fn unvault(scope: &Scope<'_>, terms: Value, args: Args) -> Result<Value, Error> {
+    args.finish()?;
+    let contents = terms_of(&terms).into_iter().map(|term| {
+        let (_, content, was_sealed) = read(scope, SearchKind::Files, &term.to_string())?;
+        Ok(Value::from(&*String::from_utf8_lossy(&content)).marked(marks_of(was_sealed)))
     });
     contents.collect::<Result<_, Error>>().map(Value::list)
 }
@@ -128,9 +139,12 @@ fn template(scope: &Scope<'_>, terms: Value, mut args: Args) -> Result<Value, Er
                 "the template file {name} could not be found for the lookup"
             )));
         }
-        let (path, content) = read(scope, SearchKind::Templates, &name)?;
-        let source: Arc<SourceFile> =
+        let (path, content, was_sealed) = read(scope, SearchKind::Templates, &name)?;
+        let mut source: Arc<SourceFile> =
             SourceFile::from_bytes(&path, &content).map_err(|error| failed(error.to_string()))?;
+        if was_sealed {
+            source = source.into_secret();
+        }
         let _depth = scope.templar().enter(8)?;
         let rendered = if extra.is_empty() {
             scope.templar().render_output(&source, &options)

@@ -58,7 +58,7 @@ fn ini(scope: &Scope<'_>, terms: Value, mut args: Args) -> Result<Value, Error> 
                 _ => return Err(failed(format!("'{name}' is not a valid option"))),
             }
         }
-        let (_, content) = read(scope, SearchKind::Files, &file)?;
+        let (_, content, _) = read(scope, SearchKind::Files, &file)?;
         let text = decode(&content, &encoding, "strict")?;
         if kind != "properties" && !has_section(&text, &section) {
             return Err(failed(format!("No section '{section}' in '{file}'.")));
@@ -179,7 +179,7 @@ fn csv_file(scope: &Scope<'_>, terms: Value, mut args: Args) -> Result<Value, Er
                 _ => return Err(failed("\"delimiter\" must be a 1-character string")),
             },
         };
-        let (_, content) = read(scope, SearchKind::Files, &file)?;
+        let (_, content, _) = read(scope, SearchKind::Files, &file)?;
         let text = decode(&content, &encoding, "strict")?;
         let row = rows(&text, separator).into_iter().find(|row| row.get(key_column) == Some(&key));
         match (row, &default) {

@@ -1,11 +1,14 @@
 //! Tests of paths on the controller.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::PLAIN;
 use crate::environment::Environment;
+use crate::error::{Error, ErrorKind};
+use crate::eval::Scope;
 use crate::value::Value;
 
 type Check = fn(&Path) -> bool;
@@ -24,15 +27,23 @@ pub(super) fn register(environment: &mut Environment) {
         for name in names {
             environment.test(name, PLAIN, move |scope, value, args| {
                 args.finish()?;
-                let text = value.to_string();
-                let path = match (text.strip_prefix("~/"), scope.controller().env("HOME")) {
-                    (Some(rest), Some(home)) => Path::new(&home).join(rest),
-                    _ => PathBuf::from(&text),
-                };
-                Ok(check(&path).into())
+                Ok(check(&path_of(scope, &value)).into())
             });
         }
     }
+    environment.test("vaulted_file", PLAIN, |scope, value, args| {
+        args.finish()?;
+        let path = path_of(scope, &value);
+        let mut start = Vec::new();
+        File::open(&path).and_then(|file| file.take(64).read_to_end(&mut start)).map_err(
+            |error| {
+                let path = path.display();
+                let message = format!("Cannot test if the file '{path}' is a vault: {error}");
+                Error::new(ErrorKind::Filter, message)
+            },
+        )?;
+        Ok(vault::is_encrypted(&start).into())
+    });
     for name in ["same_file", "is_same_file"] {
         environment.test(name, PLAIN, |_, value, mut args| {
             let other = args.required("path2")?.to_string();
@@ -42,6 +53,14 @@ pub(super) fn register(environment: &mut Environment) {
             let this = identity(&value.to_string());
             Ok(Value::from(this.is_some() && this == identity(&other)))
         });
+    }
+}
+
+fn path_of(scope: &Scope<'_>, value: &Value) -> PathBuf {
+    let text = value.to_string();
+    match (text.strip_prefix("~/"), scope.controller().env("HOME")) {
+        (Some(rest), Some(home)) => Path::new(&home).join(rest),
+        _ => PathBuf::from(&text),
     }
 }
 

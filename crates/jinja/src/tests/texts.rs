@@ -2,10 +2,10 @@
 
 use super::PLAIN;
 use crate::args::Args;
-use crate::environment::Environment;
+use crate::environment::{Environment, Traits};
 use crate::error::Error;
 use crate::regexes::{Anchor, Flags, failed, regex};
-use crate::value::Value;
+use crate::value::{Marks, Value};
 
 pub(super) fn register(environment: &mut Environment) {
     environment.test("match", PLAIN, |_, value, args| matches(&value, args, Some("match")));
@@ -27,9 +27,10 @@ pub(super) fn register(environment: &mut Environment) {
         args.finish()?;
         Ok(value.to_string().starts_with("urn:").into())
     });
-    environment.test("vault_encrypted", PLAIN, |_, value, args| {
+    let on_sealed = Traits { takes_sealed: true, ..PLAIN };
+    environment.test("vault_encrypted", on_sealed, |_, value, args| {
         args.finish()?;
-        Ok(value.as_str().is_some_and(|text| text.starts_with("$ANSIBLE_VAULT;")).into())
+        Ok(value.marks().has(Marks::SEALED).into())
     });
 }
 

@@ -24,6 +24,8 @@ impl Marks {
     pub const HOLDS_UNKNOWN: Self = Self(16);
     /// Is, or contains, a trusted template that has not been evaluated yet.
     pub const TEMPLATE: Self = Self(32);
+    /// Is encrypted text (with `TEMPLATE`), or what such a text hides (without).
+    pub const SEALED: Self = Self(64);
 
     /// The marks that a value hands on to what is computed from it.
     const TAINT: u8 = Self::SECRET.0 | Self::UNKNOWN.0;

@@ -24,6 +24,8 @@ pub struct Sources {
     pub names: Vec<String>,
     /// The settings.
     pub options: InventoryOptions,
+    /// Opens encrypted values that `constructed` needs.
+    pub vault: Arc<vault::Keyring>,
 }
 
 impl fmt::Debug for Sources {
@@ -335,7 +337,9 @@ impl<'a> Reading<'a> {
     ) -> Result<(), Diagnostic> {
         let document = document(inventory, file)?;
         let config = PluginFile::new(plugin.name(), &document)?;
-        let environment = self.environment.get_or_init(Environment::new);
+        let environment = self
+            .environment
+            .get_or_init(|| Environment::new().with_vault(self.sources.vault.clone()));
         if plugin == Plugin::Constructed {
             constructed::read(inventory, &config, environment, &self.sources.options)
         } else {

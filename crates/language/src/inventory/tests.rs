@@ -44,7 +44,13 @@ fn load_with(
 ) -> Result<Inventory, Diagnostic> {
     let names = names.iter().map(ToString::to_string).collect();
     let files = Arc::new(Memory::new(files.iter().copied()));
-    Inventory::load(&Arc::new(Sources { files, programs: Arc::new(programs), names, options }))
+    Inventory::load(&Arc::new(Sources {
+        files,
+        programs: Arc::new(programs),
+        names,
+        options,
+        vault: Arc::default(),
+    }))
 }
 
 fn load(files: &[(&str, &str)], names: &[&str]) -> Inventory {

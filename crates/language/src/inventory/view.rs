@@ -324,6 +324,9 @@ fn json_of(vars: &Vars) -> Json {
 }
 
 fn told(value: &Value) -> Json {
+    if let Some(sealed) = value.as_sealed() {
+        return json!({ "__ansible_vault": **sealed });
+    }
     if let Some(text) = value.as_str() {
         let is_trusted = value.marks().has(Marks::TRUSTED);
         return if is_trusted { text.into() } else { json!({ "__ansible_unsafe": text }) };
