@@ -125,10 +125,7 @@ impl Settings {
             roles_path: set.paths("DEFAULT_ROLES_PATH")?,
             collections_path: set.paths("COLLECTIONS_PATHS")?,
             module_path: set.paths("DEFAULT_MODULE_PATH")?,
-            forks: match set.is_set("DEFAULT_FORKS") {
-                true => set.number("DEFAULT_FORKS")?,
-                false => None,
-            },
+            forks: if set.is_set("DEFAULT_FORKS") { set.number("DEFAULT_FORKS")? } else { None },
             gathering: match set.text("DEFAULT_GATHERING")?.as_deref() {
                 Some("explicit") => Gathering::Explicit,
                 Some("smart") => Gathering::Smart,
@@ -137,9 +134,10 @@ impl Settings {
             connection: given("DEFAULT_TRANSPORT")?,
             remote_user: set.text("DEFAULT_REMOTE_USER")?,
             private_key: set.path("DEFAULT_PRIVATE_KEY_FILE")?,
-            timeout: match set.is_set("DEFAULT_TIMEOUT") {
-                true => set.number("DEFAULT_TIMEOUT")?,
-                false => None,
+            timeout: if set.is_set("DEFAULT_TIMEOUT") {
+                set.number("DEFAULT_TIMEOUT")?
+            } else {
+                None
             },
             host_key_checking: set.flag("HOST_KEY_CHECKING")?,
             ssh_common_args: ssh("ssh_common_args")?,

@@ -139,7 +139,7 @@ impl SmallDisk {
         let status = std::process::Command::new("mount").args(words).arg(directory.path()).status();
         if !status.is_ok_and(|status| status.success()) {
             assert!(std::env::var_os("CI").is_none(), "CI must be able to mount a tmpfs");
-            eprintln!("skipped: only root can mount a small disk");
+            tests::tell("skipped: only root can mount a small disk");
             return None;
         }
         Some(Self(directory))

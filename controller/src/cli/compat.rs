@@ -45,10 +45,7 @@ pub(crate) async fn compat(
         let link = directory.join(program.name);
         let failed = |error: std::io::Error| {
             let error = CliError::failed(format!("cannot make {}: {error}", link.display()));
-            match force {
-                true => error,
-                false => error.hint("--force replaces what is there"),
-            }
+            if force { error } else { error.hint("--force replaces what is there") }
         };
         if std::fs::read_link(&link).is_ok_and(|target| target == own) {
             continue;

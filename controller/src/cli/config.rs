@@ -354,7 +354,7 @@ impl Dump {
                     .collect();
                 match self.shared.kind.as_str() {
                     "all" => {
-                        all.push(json!({ format!("{}_PLUGINS", kind.to_uppercase()): plugins }))
+                        all.push(json!({ format!("{}_PLUGINS", kind.to_uppercase()): plugins }));
                     }
                     _ => all.extend(plugins),
                 }

@@ -215,15 +215,17 @@ impl PullArgs {
         let short = host.split('.').next().unwrap_or(host);
         let own: Vec<PathBuf> =
             [host, short, "local"].map(|name| format!("{name}.yml").into()).into();
-        let (wanted, needed) = match self.playbooks.is_empty() {
-            true => (own, 1),
-            false => (self.playbooks.clone(), self.playbooks.len()),
+        let (wanted, needed) = if self.playbooks.is_empty() {
+            (own, 1)
+        } else {
+            (self.playbooks.clone(), self.playbooks.len())
         };
         let mut found =
             wanted.iter().map(|name| directory.join(name)).filter(|path| path.is_file());
-        let found: Vec<PathBuf> = match self.playbooks.is_empty() {
-            true => found.next().into_iter().collect(),
-            false => found.collect(),
+        let found: Vec<PathBuf> = if self.playbooks.is_empty() {
+            found.next().into_iter().collect()
+        } else {
+            found.collect()
         };
         if found.len() < needed {
             let names: Vec<_> = wanted.iter().map(|name| name.display().to_string()).collect();

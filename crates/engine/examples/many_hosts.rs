@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release -p engine --example many_hosts [HOSTS]` prints microseconds of CPU a host and task, and the
 //! most memory that was used.
+#![expect(clippy::print_stdout, reason = "a bench tells a person")]
 
 use std::fmt::Write as _;
 use std::sync::Arc;

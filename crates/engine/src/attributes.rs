@@ -156,9 +156,7 @@ impl<'a> Keywords<'a> {
                 Err(error) if gathers && error.is_undefined() => continue,
                 Err(error) => {
                     let place = raw.origin().map(|origin| (**origin).clone());
-                    return Err(error
-                        .purpose("Error processing keyword 'environment'", place)
-                        .into());
+                    return Err(error.purpose("Error processing keyword 'environment'", place));
                 }
                 Ok(value) => value,
             };

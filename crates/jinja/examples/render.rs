@@ -1,5 +1,6 @@
 //! What rendering costs: `cargo run --release -p jinja --example render` prints nanoseconds a render for templates as
 //! playbooks have them, each with a templar of its own as a task on a host has.
+#![expect(clippy::print_stdout, reason = "a bench tells a person")]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -35,7 +35,7 @@ pub(crate) fn exists(value: &Value, name: &str) -> bool {
 pub(crate) fn number_part(value: &Value, name: &str) -> Option<Value> {
     let is_float = matches!(value.repr, Repr::Float(_));
     Some(match (name, value.as_int()) {
-        ("real", Some(int)) | ("numerator", Some(int)) => int.into(),
+        ("real" | "numerator", Some(int)) => int.into(),
         ("denominator", Some(_)) => 1.into(),
         ("imag", Some(_)) => 0.into(),
         ("real", None) if is_float => value.clone(),

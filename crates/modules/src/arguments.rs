@@ -114,6 +114,7 @@ macro_rules! arguments {
         $(#[doc = $doc])*
         #[derive(Debug, Clone)]
         #[allow(dead_code, reason = "some arguments concern the controller alone")]
+        #[allow(clippy::struct_field_names, reason = "the names are Ansible's")]
         pub(crate) struct $name {
             $($(#[doc = $field_doc])* pub(crate) $field: $type,)*
         }

@@ -145,8 +145,8 @@ impl Blockinfile {
         let anchor = match (self.insertafter.as_deref(), self.insertbefore.as_deref()) {
             (_, Some("BOF" | "EOF")) => Anchor::Begin,
             (Some("BOF" | "EOF") | None, None) => Anchor::End,
-            (Some(text), None) => Anchor::After(self.place("insertafter", text)?),
-            (_, Some(text)) => Anchor::Before(self.place("insertbefore", text)?),
+            (Some(text), None) => Anchor::After(Self::place("insertafter", text)?),
+            (_, Some(text)) => Anchor::Before(Self::place("insertbefore", text)?),
         };
         Ok(Request {
             begin: marker(&self.marker_begin),
@@ -158,7 +158,7 @@ impl Blockinfile {
         })
     }
 
-    fn place(&self, name: &str, text: &str) -> Result<change::Place, Failure> {
+    fn place(name: &str, text: &str) -> Result<change::Place, Failure> {
         let regex = pattern::compile(name, text, Flags::default())?;
         Ok(change::Place { regex, whole: pattern::is_multiline(text) })
     }

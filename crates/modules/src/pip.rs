@@ -106,7 +106,7 @@ impl Module for Pip {
             let output = host.run(command)?;
             said.0.push_str(&output.stdout_text());
             said.1.push_str(&output.stderr_text());
-            if !output.is_success() && !is_nothing_to_remove(&self.state, &output) {
+            if !output.is_success() && !is_nothing_to_remove(self.state, &output) {
                 return Err(failed(command, &output));
             }
         }
@@ -350,7 +350,7 @@ fn words(command: &Command) -> Value {
 }
 
 /// Older versions of pip fail when there is nothing to remove.
-fn is_nothing_to_remove(state: &State, output: &Output) -> bool {
+fn is_nothing_to_remove(state: State, output: &Output) -> bool {
     matches!(state, State::Absent) && output.stderr_text().contains("not installed")
 }
 

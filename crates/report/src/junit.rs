@@ -92,9 +92,10 @@ impl JUnit {
             let file = place.file.strip_prefix(&options.relative_to).unwrap_or(&place.file);
             let file =
                 if options.relative_to.is_empty() { file } else { file.trim_start_matches('/') };
-            match options.task_class {
-                true => file.trim_end_matches(".yml").to_owned(),
-                false => format!("{file}:{}", place.line),
+            if options.task_class {
+                file.trim_end_matches(".yml").to_owned()
+            } else {
+                format!("{file}:{}", place.line)
             }
         });
         let shown = result::shown(result, false, &Options::default());

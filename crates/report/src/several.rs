@@ -22,6 +22,6 @@ impl Reporter for Several {
     }
 
     fn finish(self: Box<Self>) -> io::Result<()> {
-        self.0.into_iter().try_for_each(|reporter| reporter.finish())
+        self.0.into_iter().try_for_each(super::Reporter::finish)
     }
 }

@@ -99,9 +99,10 @@ pub fn read_password(
         return Err(PasswordError::Directory(path));
     }
     let is_program = metadata.permissions().mode() & 0o111 != 0;
-    let (kind, content) = match is_program {
-        true => ("script", ask_program(&path, id)?),
-        false => ("file", read_file(&path, known)?),
+    let (kind, content) = if is_program {
+        ("script", ask_program(&path, id)?)
+    } else {
+        ("file", read_file(&path, known)?)
     };
     let password = content.trim_ascii().to_vec();
     if password.is_empty() {

@@ -250,9 +250,10 @@ impl<'a> Excerpt<'a> {
     }
 
     fn snippet<T: Clone>(&self, span: &Span) -> Snippet<'a, T> {
-        let (text, first_line) = match self.secret {
-            true => ("(encrypted)", span.line as usize),
-            false => (self.text, self.first_line),
+        let (text, first_line) = if self.secret {
+            ("(encrypted)", span.line as usize)
+        } else {
+            (self.text, self.first_line)
         };
         Snippet::source(text)
             .line_start(first_line)

@@ -116,7 +116,7 @@ impl Batch<'_> {
                 let what = "Failed to convert the throttle value to an integer";
                 Diagnostic::error(format!("{what}: {why}")).at(&planned.task.span)
             };
-            let value = templar.resolve(raw).map_err(|error| wrong(&error.message()))?;
+            let value = templar.resolve(raw).map_err(|error| wrong(error.message()))?;
             let number = count("throttle", &value).map_err(|_| {
                 wrong(&format!("invalid literal for int() with base 10: {}", value.repr()))
             })?;

@@ -77,7 +77,7 @@ impl HostTask<'_> {
                 let found = found.iter().map(ToString::to_string);
                 found.for_each(|name| {
                     if !names.contains(&name) {
-                        names.push(name)
+                        names.push(name);
                     }
                 });
             }

@@ -69,9 +69,10 @@ impl Scope<'_> {
                 return Ok(missing.clone());
             }
         }
-        let input = match traits.takes_sealed && input.as_sealed().is_some() {
-            true => input,
-            false => self.prepared(input, traits.takes_undefined, traits.lazy)?,
+        let input = if traits.takes_sealed && input.as_sealed().is_some() {
+            input
+        } else {
+            self.prepared(input, traits.takes_undefined, traits.lazy)?
         };
         let args = self.prepared_args(args, traits.takes_undefined, traits.lazy)?;
         let marks = args.values().fold(input.marks, |all, arg| all | arg.marks);

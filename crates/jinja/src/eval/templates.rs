@@ -292,9 +292,10 @@ impl Scope<'_> {
         };
         let file = self.read_source(&path)?;
         // The newline at a file's end belongs to the file, not to the place that includes it.
-        let options = match options.keep_trailing_newline {
-            true => Rc::new(TemplateOptions { keep_trailing_newline: false, ..(*options).clone() }),
-            false => options,
+        let options = if options.keep_trailing_newline {
+            Rc::new(TemplateOptions { keep_trailing_newline: false, ..(*options).clone() })
+        } else {
+            options
         };
         unit_of_file(&file, 0, &options).map(Some)
     }

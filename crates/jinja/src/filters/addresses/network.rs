@@ -156,9 +156,10 @@ impl Network {
     }
 
     pub(super) fn address(&self, ip: u128) -> String {
-        match self.is_v6 {
-            true => Ipv6Addr::from(ip).to_string(),
-            false => Ipv4Addr::from(ip as u32).to_string(),
+        if self.is_v6 {
+            Ipv6Addr::from(ip).to_string()
+        } else {
+            Ipv4Addr::from(ip as u32).to_string()
         }
     }
 
@@ -180,6 +181,7 @@ impl Network {
         self.with_prefix(self.first())
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table of queries")]
     /// The answer to a query: `False` where it does not apply, `None` if there is no such query.
     pub(super) fn query(&self, query: &str) -> Option<Value> {
         let text = |ip: u128| Value::from(self.address(ip));
