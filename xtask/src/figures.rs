@@ -25,11 +25,13 @@ pub(crate) fn run() -> Result<()> {
     let controller = Controller::start(fleet.directory(), fleet.gateway())?;
     controller.enrol(machine)?;
     let state = fleet.directory().join("embedded");
-    let playbook = fleet.directory().join("hundred.yml");
+    let project = fleet.directory().join("project");
+    std::fs::create_dir(&project)?;
+    let playbook = project.join("hundred.yml");
     std::fs::write(&playbook, hundred_tasks())?;
-    let by_ssh = fleet.directory().join("hosts");
+    let by_ssh = project.join("hosts");
     std::fs::write(&by_ssh, fleet.inventory())?;
-    let by_agent = fleet.directory().join("names");
+    let by_agent = project.join("names");
     std::fs::write(&by_agent, format!("{}\n", machine.name))?;
 
     let play = |mut muster: Command, inventory: &str, flags: &[&str]| -> Result<f64> {
