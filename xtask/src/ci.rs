@@ -10,6 +10,7 @@ const CHECKS: &[(&str, &[&str])] = &[
     ("lints", &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]),
     ("build", &["build", "--workspace", "--all-targets", "--locked"]),
     ("tests", &["nextest", "run", "--workspace", "--locked"]),
+    ("Ansible's suite", &["xtask", "conformance", "--expected"]),
 ];
 
 pub(crate) fn run() -> Result<()> {
