@@ -188,15 +188,8 @@ mod tests {
     #[tokio::test]
     async fn a_plan_leaves_behind_the_events_before_it() {
         let store = Store::in_memory().await.unwrap();
-        let id = RunId::generate();
-        let run = store::Run {
-            id,
-            title: "site.yml".into(),
-            caller: "me".into(),
-            status: RunStatus::Running,
-            started: Timestamp::now(),
-            ended: None,
-        };
+        let run = store::Run::begun("site.yml".into(), "me".into());
+        let id = run.id;
         store.start_run(&run).await.unwrap();
         let (journal, pen, progress) = Journal::new(store.clone(), id, None);
         let keeping = tokio::spawn(journal.keep());

@@ -213,7 +213,7 @@ mod tests {
     use std::num::NonZeroU64;
 
     use identity::JoinToken;
-    use model::{Digest, Outcome, PlanId, RunId, RunStatus, StepId};
+    use model::{Digest, Outcome, PlanId, StepId};
 
     use super::*;
 
@@ -290,15 +290,8 @@ mod tests {
     async fn reports_and_facts_are_kept_for_their_owner() {
         let records = records().await;
         let agent = enrol(&records, "web01").await.unwrap();
-        let (run, plan) = (RunId::generate(), PlanId::generate());
-        let started = store::Run {
-            id: run,
-            title: "site.yml".into(),
-            caller: "me".into(),
-            status: RunStatus::Running,
-            started: Timestamp::now(),
-            ended: None,
-        };
+        let started = store::Run::begun("site.yml".into(), "me".into());
+        let (run, plan) = (started.id, PlanId::generate());
         records.store.start_run(&started).await.unwrap();
         let sent = store::Plan {
             id: plan,

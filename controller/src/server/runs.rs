@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use engine::link::Links;
-use jiff::Timestamp;
 use links::{BlobDirectory, Gateway, GrpcLinks};
 use model::{EventKind, RunId, RunStatus};
 use proto::v1::RunEvent;
@@ -83,15 +82,8 @@ impl Runs {
         project: Project,
         caller: String,
     ) -> Result<RunId, store::Error> {
-        let id = RunId::generate();
-        let run = store::Run {
-            id,
-            title: project.title.clone(),
-            caller,
-            status: RunStatus::Running,
-            started: Timestamp::now(),
-            ended: None,
-        };
+        let run = store::Run::begun(project.title.clone(), caller);
+        let id = run.id;
         self.store.start_run(&run).await?;
         tracing::info!(run = %id, title = run.title, caller = run.caller, "started");
         let (journal, pen, progress) =

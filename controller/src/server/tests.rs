@@ -190,15 +190,8 @@ async fn a_run_is_cancelled() {
 async fn a_run_that_was_cut_off_is_told_to_its_end() {
     let state = start(tempfile::tempdir().unwrap()).await.end().await;
     let store = Store::open(state.path()).await.unwrap();
-    let id = RunId::generate();
-    let run = store::Run {
-        id,
-        title: "site.yml".into(),
-        caller: "me".into(),
-        status: RunStatus::Running,
-        started: Timestamp::now(),
-        ended: None,
-    };
+    let run = store::Run::begun("site.yml".into(), "me".into());
+    let id = run.id;
     store.start_run(&run).await.unwrap();
     let kind = EventKind::TaskStarted {
         name: "deploy".into(),

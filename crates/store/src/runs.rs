@@ -24,6 +24,21 @@ pub struct Run {
     pub ended: Option<Timestamp>,
 }
 
+impl Run {
+    /// A new run, that begins now.
+    #[must_use]
+    pub fn begun(title: String, caller: String) -> Self {
+        Self {
+            id: RunId::generate(),
+            title,
+            caller,
+            status: RunStatus::Running,
+            started: Timestamp::now(),
+            ended: None,
+        }
+    }
+}
+
 impl Store {
     /// A run begins.
     pub async fn start_run(&self, run: &Run) -> Result<()> {

@@ -1,7 +1,7 @@
 //! The store's contract, on real files.
 
 use jiff::{SignedDuration, Timestamp};
-use model::{AgentId, Args, Event, EventKind, HostName, Outcome, PlanId, RunId, RunStatus, StepId};
+use model::{AgentId, Args, Event, EventKind, HostName, Outcome, PlanId, RunStatus, StepId};
 use store::{Admission, Error, NewAgent, Plan, Run, StepRecord, Store, Token};
 
 async fn open() -> (tempfile::TempDir, Store) {
@@ -38,15 +38,7 @@ async fn join(store: &Store, token: &str, name: &str) -> (AgentId, Admission) {
 }
 
 fn run(status: RunStatus) -> Run {
-    let id = RunId::generate();
-    Run {
-        id,
-        title: "site.yml".into(),
-        caller: "ann".into(),
-        status,
-        started: Timestamp::now(),
-        ended: None,
-    }
+    Run { status, ..Run::begun("site.yml".into(), "ann".into()) }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
