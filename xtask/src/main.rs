@@ -3,6 +3,7 @@
 
 mod ci;
 mod conformance;
+mod corpus;
 mod figures;
 mod fleet;
 
@@ -21,6 +22,8 @@ enum Chore {
     Ci,
     /// Run ansible-core's integration suite against the built binary; needs root, debootstrap and systemd-container
     Conformance(conformance::ConformanceArgs),
+    /// Parse all YAML and templates in code bases, and list what PyYAML and Jinja2 read and we do not
+    Corpus(corpus::CorpusArgs),
     /// Measure what tasks cost on each link, and what the programs weigh; for a release build set MUSTER_BIN_DIR
     Figures,
     /// Boot Debian hosts to play with
@@ -44,6 +47,7 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().chore {
         Chore::Ci => ci::run(),
         Chore::Conformance(args) => conformance::run(&args),
+        Chore::Corpus(args) => corpus::run(&args),
         Chore::Figures => figures::run(),
         Chore::Fleet { what: FleetChore::Up { count } } => fleet::up(count),
     }

@@ -7,6 +7,7 @@
 
 mod args;
 mod ast;
+mod check;
 mod compile;
 mod controller;
 mod crypt;
@@ -26,6 +27,7 @@ mod tests;
 mod value;
 
 pub use args::Args;
+pub use check::{Form, check};
 pub use controller::{CommandResult, Controller, Disk, SearchKind};
 pub use environment::{Environment, Function, Operation, Traits};
 pub use error::{Error, ErrorKind, Note};

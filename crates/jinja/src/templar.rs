@@ -1,6 +1,6 @@
 //! Evaluation against a host's variables: lazy, recursive, cached, and with cycles found.
 
-mod header;
+pub(crate) mod header;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;

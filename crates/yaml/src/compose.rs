@@ -2,6 +2,8 @@
 
 use crate::loader::{Events, Loaded};
 use crate::{Diagnostic, Node, NodeValue, Result, Span, StrStyle, Tag, resolve, syntax};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use libyaml_safer::{Event, EventData, Mark, ScalarStyle};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -377,12 +379,22 @@ fn scalar(
                 Some(value) => NodeValue::Float(value),
                 None => return not("a float"),
             },
+            Some("binary") => match binary(&text) {
+                Some(text) => string(text),
+                None => return not("the base64 of UTF-8 text"),
+            },
             Some("timestamp") if resolve::is_timestamp(&text) => NodeValue::Timestamp(text.into()),
             Some("timestamp") => return not("a date"),
             _ => return Err(wrong_tag(name, "text", &span)),
         },
     };
     Ok(Node { value, span, tag: mark })
+}
+
+/// The text whose UTF-8 bytes these are in base64; white space in it means nothing.
+fn binary(text: &str) -> Option<String> {
+    let letters: String = text.split_ascii_whitespace().collect();
+    String::from_utf8(BASE64.decode(letters).ok()?).ok()
 }
 
 fn wrong_tag(tag: &str, kind: &str, span: &Span) -> Diagnostic {
@@ -399,6 +411,7 @@ fn wrong_tag(tag: &str, kind: &str, span: &Span) -> Diagnostic {
             | "!!float"
             | "!!bool"
             | "!!null"
+            | "!!binary"
             | "!!seq"
             | "!!map"
     );
@@ -409,5 +422,5 @@ fn wrong_tag(tag: &str, kind: &str, span: &Span) -> Diagnostic {
     };
     Diagnostic::error(message)
         .at(span)
-        .hint("known tags: !vault, !unsafe, !!str, !!int, !!float, !!bool, !!null, !!seq, !!map")
+        .hint("known tags: !vault, !unsafe, !!str, !!int, !!float, !!bool, !!null, !!binary, !!seq, !!map")
 }

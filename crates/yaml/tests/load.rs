@@ -153,3 +153,11 @@ fn bytes_that_are_not_text_are_refused_with_their_offset() {
     );
     assert!(refusal("a: \u{1b}[31m\n").contains("U+001B"));
 }
+
+#[test]
+fn binary_is_the_text_of_its_bytes() {
+    assert_eq!(show(&load("!!binary |\n  aGVs\n  bG8=\n")), "\"hello\"");
+    let refusal = refusal("key: !!binary gICA");
+    assert!(refusal.contains("is not one"), "{refusal}");
+    assert!(refusal.contains("base64"), "{refusal}");
+}

@@ -21,7 +21,7 @@ const NAMES: [&str; 10] = [
 ];
 
 /// The options with those of the file's first line, and where the template begins behind it.
-pub(super) fn overrides(
+pub(crate) fn overrides(
     file: &Arc<SourceFile>,
     options: &TemplateOptions,
 ) -> Result<(TemplateOptions, usize), Error> {
