@@ -8,21 +8,11 @@ use model::{Args, Diff};
 use system::{Attributes, Command, Probe, System, WriteFile};
 
 use crate::apt::quiet;
-use crate::arguments::{FileMode, arguments, choices};
+use crate::arguments::{FileMode, Presence, arguments};
 use crate::contract::{Change, Check, Failure, Module, warn};
 use crate::{diff, tool};
 
 use source::Source;
-
-choices! {
-    /// Whether the source is there.
-    pub enum State {
-        /// It is not.
-        Absent = "absent",
-        /// It is.
-        Present = "present",
-    }
-}
 
 arguments! {
     /// Adds and removes sources of packages for apt.
@@ -30,7 +20,7 @@ arguments! {
         /// The source: `deb http://host/path suite component`.
         pub repo: String,
         /// Whether it is there.
-        pub state: State { default: "present" },
+        pub state: Presence { default: "present" },
         /// The mode of its file.
         pub mode: Option<FileMode>,
         /// Fetch the lists of packages when something changed.
@@ -93,8 +83,8 @@ impl Module for AptRepository {
         result.insert("repo".to_owned(), self.repo.clone().into());
         result.insert("state".to_owned(), self.state.as_str().into());
         let change = match self.state {
-            State::Absent => removal(&wanted, host)?,
-            State::Present => self.addition(&wanted, host)?,
+            Presence::Absent => removal(&wanted, host)?,
+            Presence::Present => self.addition(&wanted, host)?,
         };
         for (key, gone) in [("sources_removed", true), ("sources_added", false)] {
             let files = change

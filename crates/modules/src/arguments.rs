@@ -23,6 +23,7 @@
 //! Values are taken leniently, as Ansible takes them; complaints are worded as Ansible words them.
 
 mod mode;
+mod presence;
 mod secrets;
 mod types;
 
@@ -34,6 +35,7 @@ use serde_json::Value;
 use system::Probe;
 
 pub(crate) use mode::FileMode;
+pub(crate) use presence::Presence;
 pub(crate) use secrets::Secrets;
 pub use types::{ArgType, Mismatch};
 pub(crate) use types::{expand_home, expand_variables, python_text};

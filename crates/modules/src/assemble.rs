@@ -6,10 +6,11 @@ use model::Args;
 use system::{FileKind, Probe, System};
 
 use crate::arguments::arguments;
-use crate::content::{Contents, Put, Source, check_validate};
+use crate::content::{Contents, Source, Target, Writing, check_validate};
 use crate::contract::{Check, Failure, Module};
-use crate::files::{self, FileAttributes, end_of_links, path_value, tidy};
+use crate::files::{self, path_value};
 use crate::pattern::{self, Flags};
+use crate::text::LIMIT;
 
 arguments! {
     /// Makes one file of the fragments in a directory, in the order of their names.
@@ -26,24 +27,17 @@ arguments! {
         pub ignore_hidden: bool { default: false },
         /// The directory is on the host, not on the controller.
         pub remote_src: bool { default: true },
-        /// Keep the old version beside the file.
-        pub backup: bool { default: false },
-        /// A command that must approve of the new file; `%s` is its path.
-        pub validate: Option<String>,
+        pub writing: Writing,
         /// Fragments of the controller that are encrypted by the vault are decrypted.
         pub decrypt: bool { default: true },
-        pub attributes: FileAttributes,
     }
 }
-
-/// Larger files are not made in this way.
-const LIMIT: u64 = 256 << 20;
 
 impl Module for Assemble {
     type Change = Contents;
 
     fn check(&self, host: &dyn Probe, result: &mut Args) -> Result<Check<Contents>, Failure> {
-        check_validate(self.validate.as_deref())?;
+        check_validate(self.writing.validate.as_deref())?;
         let src = self.src.display();
         match host.stat(&self.src, true)? {
             None => return Err(Failure::new(format!("Source ({src}) does not exist"))),
@@ -52,36 +46,29 @@ impl Module for Assemble {
             }
             Some(_) => {}
         }
-        let path = end_of_links(host, &tidy(&self.dest))?;
-        let current = host.stat(&path, true)?;
-        if current.as_ref().is_some_and(|stat| stat.kind == FileKind::Directory) {
-            return Err(Failure::new(format!("Destination ({}) is a directory", path.display())));
+        let target = Target::find(host, &self.dest)?;
+        if target.current.as_ref().is_some_and(|stat| stat.kind == FileKind::Directory) {
+            let path = target.path.display();
+            return Err(Failure::new(format!("Destination ({path}) is a directory")));
         }
         let source = Source::Bytes(self.content(host)?);
         result.insert("src".into(), path_value(&self.src));
         result.insert("dest".into(), path_value(&self.dest));
         result.insert("msg".into(), "OK".into());
-        let mut contents = Contents::of(&path);
-        let found = match &current {
-            Some(stat) => source.found_in(host, &path, stat)?,
+        let found = match &target.current {
+            Some(stat) => source.found_in(host, &target.path, stat)?,
             None => None,
         };
-        if let (Some(stat), Some(sums)) = (&current, found) {
+        if let Some(sums) = &found {
             sums.describe(result);
-            contents.then.set_attributes(&path, self.attributes.drift(host, stat)?);
-        } else {
-            contents.puts.push(Put {
-                source,
-                attributes: self.attributes.resolve(host, current.as_ref(), false)?,
-                path: path.clone(),
-                backup: self.backup,
-                validate: self.validate.clone(),
-                in_place: self.attributes.unsafe_writes,
-                title: Some(self.src.display().to_string()),
-            });
         }
-        files::describe(host, &path, result)?;
-        Ok(if contents.is_empty() { Check::InSync } else { Check::Drift(contents) })
+        let mut contents =
+            self.writing.changes(host, &target, found.is_none().then_some(source))?;
+        for put in &mut contents.puts {
+            put.title = Some(self.src.display().to_string());
+        }
+        files::describe(host, &target.path, result)?;
+        Ok(contents.into_check())
     }
 
     fn apply(
@@ -90,10 +77,10 @@ impl Module for Assemble {
         host: &dyn System,
         result: &mut Args,
     ) -> Result<(), Failure> {
-        if let Some(sums) = contents.apply(host, result)? {
+        if let Some(sums) = contents.apply_to(&self.dest, host, result)? {
             sums.describe(result);
         }
-        files::describe(host, &self.dest, result)
+        Ok(())
     }
 }
 

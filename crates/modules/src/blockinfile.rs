@@ -5,26 +5,14 @@ mod change;
 use std::path::PathBuf;
 
 use model::Args;
-use system::{FileKind, Probe, System};
+use system::{Probe, System};
 
-use crate::arguments::{arguments, choices};
-use crate::codec::Codec;
-use crate::content::{Contents, Put, Source, check_validate};
+use crate::arguments::{Presence, arguments};
+use crate::content::{Contents, Writing, check_validate};
 use crate::contract::{Check, Failure, Module};
-use crate::edits::missing_directories;
-use crate::files::{self, FileAttributes, end_of_links, tidy};
 use crate::pattern::{self, Flags};
+use crate::text::TextFile;
 use change::{Anchor, Request};
-
-choices! {
-    /// Whether the block shall be there.
-    pub enum State {
-        /// It shall.
-        Present = "present",
-        /// It shall not.
-        Absent = "absent",
-    }
-}
 
 arguments! {
     /// Makes sure that a block of lines, between two marker lines, is in a file or is not.
@@ -32,7 +20,7 @@ arguments! {
         /// The file.
         pub path: PathBuf { aliases: ["dest", "destfile", "name"] },
         /// Whether the block shall be there.
-        pub state: State { default: "present" },
+        pub state: Presence { default: "present" },
         /// The marker lines; `{mark}` stands for `marker_begin` in the first and `marker_end` in the second.
         pub marker: String { default: "# {mark} ANSIBLE MANAGED BLOCK" },
         /// The lines between the markers; without any the block is removed.
@@ -43,10 +31,7 @@ arguments! {
         pub insertbefore: Option<String>,
         /// Make the file when it is missing.
         pub create: bool { default: false },
-        /// Keep the old version beside the file.
-        pub backup: bool { default: false },
-        /// A command that must approve of the new file; `%s` is its path.
-        pub validate: Option<String>,
+        pub writing: Writing,
         /// What stands for `{mark}` in the first marker.
         pub marker_begin: String { default: "BEGIN" },
         /// What stands for `{mark}` in the second marker.
@@ -57,74 +42,39 @@ arguments! {
         pub prepend_newline: bool { default: false },
         /// How the file is encoded.
         pub encoding: String { default: "utf-8" },
-        pub attributes: FileAttributes,
     }
     mutually_exclusive: [&["insertbefore", "insertafter"]];
 }
-
-/// Larger files are not edited by lines.
-const LIMIT: u64 = 256 << 20;
 
 impl Module for Blockinfile {
     type Change = Contents;
 
     fn check(&self, host: &dyn Probe, result: &mut Args) -> Result<Check<Contents>, Failure> {
-        check_validate(self.validate.as_deref())?;
-        let shown = self.path.display();
-        let path = end_of_links(host, &tidy(&self.path))?;
-        let current = host.stat(&path, true)?;
-        let is_present = matches!(self.state, State::Present);
-        match &current {
-            Some(stat) if stat.kind == FileKind::Directory => {
-                return Err(Failure::new(format!("Path {shown} is a directory !")).with("rc", 256));
+        check_validate(self.writing.validate.as_deref())?;
+        let file = TextFile::find(host, &self.path, &self.encoding)?;
+        let is_there = file.target.current.is_some();
+        if !is_there {
+            if !self.create {
+                file.existing("Path")?;
             }
-            None if !self.create => {
-                return Err(Failure::new(format!("Path {shown} does not exist !")).with("rc", 257));
-            }
-            None if !is_present => {
-                result.insert("msg".into(), format!("File {shown} not present").into());
+            if !self.state.is_present() {
+                let message = format!("File {} not present", self.path.display());
+                result.insert("msg".into(), message.into());
                 return Ok(Check::InSync);
             }
-            _ => {}
         }
-        let codec = Codec::of_argument(&self.encoding)?;
-        let bytes = host.read(&path, LIMIT)?.unwrap_or_default();
-        let old = codec
-            .decode(&bytes)
-            .ok_or_else(|| Failure::new(format!("{shown} is not a text in {}", self.encoding)))?;
+        let old = file.read_text(host)?;
         let request = self.request()?;
         let new = change::edit(&old, &request)?;
-        let mut contents = Contents::of(&path);
-        if current.is_none() || new != old {
-            let message = match (&current, request.block.is_empty()) {
-                (None, _) => "File created",
-                (Some(_), true) => "Block removed",
-                (Some(_), false) => "Block inserted",
-            };
-            result.insert("msg".into(), message.into());
-            contents.first = missing_directories(host, &path)?;
-            let bytes = codec.encode(&new).ok_or_else(|| {
-                Failure::new(format!("{} lacks a letter of the block", self.encoding))
-            })?;
-            contents.puts.push(Put {
-                source: Source::Bytes(bytes),
-                attributes: self.attributes.resolve(host, current.as_ref(), false)?,
-                path,
-                backup: self.backup,
-                validate: self.validate.clone(),
-                in_place: self.attributes.unsafe_writes,
-                title: None,
-            });
-        } else if let Some(stat) = &current {
-            result.insert("msg".into(), "".into());
-            let drift = self.attributes.drift(host, stat)?;
-            if !drift.is_none() {
-                contents.then.set_attributes(&path, drift);
-                let message = "ownership, perms or SE linux context changed";
-                result.insert("msg".into(), message.into());
-            }
-        }
-        Ok(if contents.is_empty() { Check::InSync } else { Check::Drift(contents) })
+        let is_changed = !is_there || new != old;
+        let message = match (is_changed, is_there, request.block.is_empty()) {
+            (false, ..) => "",
+            (true, false, _) => "File created",
+            (true, true, true) => "Block removed",
+            (true, true, false) => "Block inserted",
+        };
+        result.insert("msg".into(), message.into());
+        file.answer(&self.writing, host, is_changed.then(|| new.into_bytes()), result)
     }
 
     fn apply(
@@ -133,15 +83,14 @@ impl Module for Blockinfile {
         host: &dyn System,
         result: &mut Args,
     ) -> Result<(), Failure> {
-        contents.apply(host, result)?;
-        files::describe(host, &self.path, result)
+        contents.apply_to(&self.path, host, result).map(drop)
     }
 }
 
 impl Blockinfile {
     fn request(&self) -> Result<Request, Failure> {
         let marker = |mark: &str| self.marker.replace("{mark}", mark) + "\n";
-        let block = if matches!(self.state, State::Present) { self.block.as_str() } else { "" };
+        let block = if self.state.is_present() { self.block.as_str() } else { "" };
         let anchor = match (self.insertafter.as_deref(), self.insertbefore.as_deref()) {
             (_, Some("BOF" | "EOF")) => Anchor::Begin,
             (Some("BOF" | "EOF") | None, None) => Anchor::End,

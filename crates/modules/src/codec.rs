@@ -35,6 +35,10 @@ impl Codec {
         Self::named(name).ok_or_else(|| Failure::new(format!("unknown encoding: {name}")))
     }
 
+    pub(crate) fn is_utf8(self) -> bool {
+        self.0 == encoding_rs::UTF_8
+    }
+
     /// The text; `None`: the bytes are not in this encoding.
     pub(crate) fn decode(self, bytes: &[u8]) -> Option<String> {
         self.0.decode_without_bom_handling_and_without_replacement(bytes).map(Into::into)

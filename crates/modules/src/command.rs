@@ -200,19 +200,9 @@ impl Command {
         let answer = host.run(program);
         let end = host.now();
         describe_times(start, end, result);
-        let output = match answer {
-            Ok(output) => output,
-            Err(Error::Run { program, source }) => return Err(cannot_run(&program, &source)),
-            Err(other) => return Err(other.into()),
-        };
-        describe_output(&output, self.strip_empty_ends, result);
-        let status = output.signal.map_or(output.status, |signal| -signal);
-        result.insert("rc".into(), status.into());
-        if status == 0 {
-            result.insert("msg".into(), "".into());
-            return Ok(());
-        }
-        Err(Failure::new("non-zero return code").with("changed", true))
+        conclude(answer, self.strip_empty_ends, result)?;
+        result.insert("msg".into(), "".into());
+        Ok(())
     }
 }
 
@@ -234,6 +224,26 @@ pub(crate) fn cannot_run(program: &str, source: &std::io::Error) -> Failure {
     Failure::new(format!("Error executing command: {reason}: {program}"))
         .with("rc", code)
         .with("cmd", program)
+}
+
+/// The end of every module that runs what the user chose: what it printed and its status, which must be 0.
+pub(crate) fn conclude(
+    answer: system::Result<Output>,
+    strip: bool,
+    result: &mut Args,
+) -> Result<(), Failure> {
+    let output = match answer {
+        Ok(output) => output,
+        Err(Error::Run { program, source }) => return Err(cannot_run(&program, &source)),
+        Err(other) => return Err(other.into()),
+    };
+    describe_output(&output, strip, result);
+    let status = output.signal.map_or(output.status, |signal| -signal);
+    result.insert("rc".into(), status.into());
+    if status == 0 {
+        return Ok(());
+    }
+    Err(Failure::new("non-zero return code").with("changed", true))
 }
 
 /// Puts when a program ran into a result.

@@ -7,10 +7,67 @@ use std::path::{Path, PathBuf};
 use model::{Args, Diff, Digest};
 use system::{Attributes, Command, FileKind, FileStat, Probe, System, WriteFile};
 
-use crate::contract::{Change, Failure};
+use crate::arguments::arguments;
+use crate::contract::{Change, Check, Failure};
 use crate::diff;
 use crate::edits::{Edit, Edits};
-use crate::files::{self, Checksums, path_value};
+use crate::files::{self, Checksums, FileAttributes, end_of_links, path_value, tidy};
+
+arguments! {
+    /// How a file gets new content.
+    pub struct Writing {
+        /// Keep the old version beside the file.
+        pub backup: bool { default: false },
+        /// A command that must approve of the new file; `%s` is its path.
+        pub validate: Option<String>,
+        pub attributes: FileAttributes,
+    }
+}
+
+/// A file that may get new content.
+pub(crate) struct Target {
+    /// Its path, behind the symbolic links at its end.
+    pub path: PathBuf,
+    /// What is there.
+    pub current: Option<FileStat>,
+}
+
+impl Target {
+    /// Looks.
+    pub(crate) fn find(host: &dyn Probe, path: &Path) -> Result<Self, Failure> {
+        let path = end_of_links(host, &tidy(path))?;
+        let current = host.stat(&path, true)?;
+        Ok(Self { path, current })
+    }
+}
+
+impl Writing {
+    /// What it takes to give a file this content; `None`: it has its content, owner and mode are looked at.
+    pub(crate) fn changes(
+        &self,
+        host: &dyn Probe,
+        target: &Target,
+        source: Option<Source>,
+    ) -> Result<Contents, Failure> {
+        let mut contents = Contents::of(&target.path);
+        match (source, &target.current) {
+            (Some(source), current) => contents.puts.push(Put {
+                source,
+                path: target.path.clone(),
+                attributes: self.attributes.resolve(host, current.as_ref(), false)?,
+                backup: self.backup,
+                validate: self.validate.clone(),
+                in_place: self.attributes.unsafe_writes,
+                title: None,
+            }),
+            (None, Some(stat)) => {
+                contents.then.set_attributes(&target.path, self.attributes.drift(host, stat)?);
+            }
+            (None, None) => {}
+        }
+        Ok(contents)
+    }
+}
 
 /// Where content comes from.
 #[derive(Debug, Clone)]
@@ -253,6 +310,23 @@ impl Contents {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.first.is_empty() && self.puts.is_empty() && self.then.is_empty()
+    }
+
+    /// The answer of a check that found these.
+    pub(crate) fn into_check(self) -> Check<Self> {
+        if self.is_empty() { Check::InSync } else { Check::Drift(self) }
+    }
+
+    /// Does it all and tells of the file. The checksums are those of the last file.
+    pub(crate) fn apply_to(
+        self,
+        path: &Path,
+        host: &dyn System,
+        result: &mut Args,
+    ) -> Result<Option<Checksums>, Failure> {
+        let sums = self.apply(host, result)?;
+        files::describe(host, path, result)?;
+        Ok(sums)
     }
 
     /// Does it all. The checksums are those of the last file.

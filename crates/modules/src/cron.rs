@@ -7,21 +7,11 @@ use std::path::{Path, PathBuf};
 use model::{Args, Diff, Secret};
 use system::{Attributes, Command, Probe, System, WriteFile};
 
-use crate::arguments::{arguments, choices};
+use crate::arguments::{Presence, arguments, choices};
 use crate::contract::{Change, Check, Failure, Module};
 use crate::{content, diff, files, tool};
 
 use table::Table;
-
-choices! {
-    /// Whether the job exists.
-    pub enum State {
-        /// It does not.
-        Absent = "absent",
-        /// It exists.
-        Present = "present",
-    }
-}
 
 choices! {
     /// A time with a name.
@@ -53,7 +43,7 @@ arguments! {
         /// The command; with `env`, the value.
         pub job: Option<String> { aliases: ["value"] },
         /// Whether it exists.
-        pub state: State { default: "present" },
+        pub state: Presence { default: "present" },
         /// A file in /etc/cron.d, or an absolute path, instead of a user's crontab.
         pub cron_file: Option<PathBuf>,
         /// Keep the old version.
@@ -107,15 +97,15 @@ impl Module for Cron {
         let before = self.read(host)?;
         let mut table = Table::parse(&before);
         match (self.state, self.env) {
-            (State::Absent, true) => table.remove_variable(&self.name),
-            (State::Absent, false) => table.remove_job(&self.name),
-            (State::Present, true) => {
+            (Presence::Absent, true) => table.remove_variable(&self.name),
+            (Presence::Absent, false) => table.remove_job(&self.name),
+            (Presence::Present, true) => {
                 let value = self.job.as_deref().unwrap_or_default();
                 let line = format!("{}=\"{value}\"", self.name);
                 let place = self.place(&table)?;
                 table.set_variable(&self.name, &line, place);
             }
-            (State::Present, false) => table.set_job(&self.name, &self.line()),
+            (Presence::Present, false) => table.set_job(&self.name, &self.line()),
         }
         result.insert("jobs".to_owned(), table.jobs().into());
         result.insert("envs".to_owned(), table.variables().into());
@@ -137,7 +127,7 @@ impl Module for Cron {
             if self.backup {
                 content::keep_backup(host, &path, result)?;
             }
-            if change.after.trim().is_empty() && matches!(self.state, State::Absent) {
+            if change.after.trim().is_empty() && !self.state.is_present() {
                 return Ok(host.remove(&path)?);
             }
             let is_new = host.stat(&path, true)?.is_none();
@@ -174,9 +164,9 @@ impl Cron {
         let is_odd = |user: &String| user.starts_with('-') || user.contains(char::is_whitespace);
         let fault = if self.special_time.is_some() && has_fields {
             "You must specify time and date fields or special time."
-        } else if self.state == State::Present && self.job.is_none() {
+        } else if self.state.is_present() && self.job.is_none() {
             "You must specify 'job' to install a new cron job or variable"
-        } else if self.cron_file.is_some() && self.user.is_none() && self.state == State::Present {
+        } else if self.cron_file.is_some() && self.user.is_none() && self.state.is_present() {
             "To use cron_file=... parameter you must specify user=... as well"
         } else if (self.insertafter.is_some() || self.insertbefore.is_some()) && !self.env {
             "Insertafter and insertbefore parameters are valid only with env=yes"

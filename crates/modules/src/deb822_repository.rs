@@ -9,23 +9,13 @@ use model::Args;
 use serde_json::Value;
 use system::{Attributes, Probe, System};
 
-use crate::arguments::{FileMode, arguments, choices};
+use crate::arguments::{FileMode, Presence, arguments, choices};
 use crate::content::{Contents, Put, Source};
 use crate::contract::{Check, Failure, Module};
 use crate::edits::Edit;
 use crate::files::{FileAttributes, path_value};
 use crate::http::{self, Request, Settings};
 use stanza::Stanza;
-
-choices! {
-    /// Whether the source is there.
-    pub enum State {
-        /// It is not.
-        Absent = "absent",
-        /// It is.
-        Present = "present",
-    }
-}
 
 choices! {
     /// What a source has.
@@ -43,7 +33,7 @@ arguments! {
         /// The name of the source; the file is called after it.
         pub name: String,
         /// Whether it is there.
-        pub state: State { default: "present" },
+        pub state: Presence { default: "present" },
         /// Allow that what was trusted is not any more.
         pub allow_downgrade_to_insecure: Option<bool>,
         /// Allow sources that nobody signed.
@@ -109,7 +99,7 @@ impl Module for Deb822Repository {
         result.insert("dest".into(), path_value(&path));
         result.insert("key_filename".into(), Value::Null);
         let mut contents = Contents::of(&path);
-        if matches!(self.state, State::Absent) {
+        if !self.state.is_present() {
             result.insert("repo".into(), Value::Null);
             for place in std::iter::once(&path).chain(&keys) {
                 if host.stat(place, false)?.is_some() {

@@ -15,7 +15,7 @@ use crate::content::keep_backup;
 use crate::contract::{Change, Check, Failure, Module};
 use crate::edits::Edits;
 use crate::files::{self, Checksums, FileAttributes, each_piece, path_value, tidy};
-use crate::http::{self, Login, Request, Response, Settings};
+use crate::http::{self, Client, Request, Response, Settings};
 
 arguments! {
     /// Downloads files from HTTP and HTTPS servers.
@@ -34,30 +34,11 @@ arguments! {
         pub timeout: u64 { default: 10 },
         /// Headers of the request.
         pub headers: Args,
+        pub client: Client,
         /// The user to log in as.
         pub url_username: Option<String> { aliases: ["username"] },
         /// That user's password.
         pub url_password: Option<Secret<String>> { aliases: ["password"] },
-        /// Log in at once, without waiting to be asked.
-        pub force_basic_auth: bool { default: false },
-        /// Check the server's certificate.
-        pub validate_certs: bool { default: true },
-        /// A bundle of certificates that are trusted instead of the system's.
-        pub ca_path: Option<PathBuf>,
-        /// The client's certificate, for TLS.
-        pub client_cert: Option<PathBuf>,
-        /// Its key.
-        pub client_key: Option<PathBuf>,
-        /// Go through the proxy that the environment names.
-        pub use_proxy: bool { default: true },
-        /// Take logins from ~/.netrc.
-        pub use_netrc: bool { default: true },
-        /// The client's name.
-        pub http_agent: String { default: "ansible-httpget" },
-        /// Unpack an answer that came compressed.
-        pub decompress: bool { default: true },
-        /// Headers that are not sent on to where a redirect leads.
-        pub unredirected_headers: Vec<String>,
         /// Where the download is kept meanwhile. It is written beside its destination; this is accepted and not needed.
         pub tmp_dest: Option<PathBuf>,
         pub attributes: FileAttributes,
@@ -280,27 +261,10 @@ impl GetUrl {
     }
 
     fn settings(&self, host: &dyn Probe) -> Result<Settings, Failure> {
-        let given = self.url_username.as_ref().map(|user| Login {
-            user: user.clone(),
-            password: self.url_password.clone().unwrap_or_default(),
-        });
-        let login = match given {
-            None if self.use_netrc => http::netrc::login(host, &self.url)?,
-            given => given,
-        };
+        let login = http::login(self.url_username.as_ref(), self.url_password.as_ref());
         Ok(Settings {
-            validate_certs: self.validate_certs,
-            ca_path: self.ca_path.clone(),
-            client_cert: self.client_cert.clone(),
-            client_key: self.client_key.clone(),
             timeout: Duration::from_secs(self.timeout),
-            use_proxy: self.use_proxy,
-            user_agent: self.http_agent.clone(),
-            decompress: self.decompress,
-            login,
-            force_basic_auth: self.force_basic_auth,
-            unredirected_headers: self.unredirected_headers.clone(),
-            ..Settings::default()
+            ..self.client.settings(host, &self.url, login)?
         })
     }
 
@@ -316,7 +280,7 @@ impl GetUrl {
         let start = host.now();
         let old = Checksums::of_file(host, dest)?.map(|sums| sums.sha1());
         let response = self.get(host, &self.url)?;
-        let (status, length) = (response.status, length_of(&response, self.decompress));
+        let (status, length) = (response.status, length_of(&response, self.client.decompress));
         let seen = RefCell::new(Seen {
             hasher: wanted.map(Wanted::hasher).transpose()?,
             ..Seen::default()

@@ -6,19 +6,9 @@ use model::{Args, Diff};
 use serde_json::{Value, json};
 use system::{Command, GroupEntry, Probe, System};
 
-use crate::arguments::{arguments, choices};
+use crate::arguments::{Presence, arguments};
 use crate::contract::{Change, Check, Failure, Module};
 use crate::{diff, tool};
-
-choices! {
-    /// Whether the group exists.
-    pub enum State {
-        /// It exists.
-        Present = "present",
-        /// It does not.
-        Absent = "absent",
-    }
-}
 
 arguments! {
     /// Creates, changes and removes groups.
@@ -28,7 +18,7 @@ arguments! {
         /// The group's number.
         pub gid: Option<u32>,
         /// Whether it exists.
-        pub state: State { default: "present" },
+        pub state: Presence { default: "present" },
         /// Delete it even when it is a user's primary group.
         pub force: bool { default: false },
         /// A new group gets a number of the range for system groups.
@@ -72,13 +62,13 @@ impl Module for Group {
         result.insert("state".to_owned(), self.state.as_str().into());
         let found = self.find(host)?;
         Ok(match (self.state, found) {
-            (State::Absent, None) => Check::InSync,
-            (State::Absent, Some(_)) => Check::Drift(GroupChange::Delete(self.name.clone())),
-            (State::Present, None) => {
+            (Presence::Absent, None) => Check::InSync,
+            (Presence::Absent, Some(_)) => Check::Drift(GroupChange::Delete(self.name.clone())),
+            (Presence::Present, None) => {
                 let after = json!({"name": self.name, "gid": self.gid, "state": "present"});
                 Check::Drift(GroupChange::Create(after))
             }
-            (State::Present, Some(group)) => {
+            (Presence::Present, Some(group)) => {
                 self.tell(&group, result);
                 match self.gid.filter(|gid| *gid != group.gid) {
                     Some(to) => Check::Drift(GroupChange::SetGid { from: group.gid, to }),
@@ -103,7 +93,7 @@ impl Module for Group {
         let args = args.into_iter().chain(["--".to_owned(), self.name.clone()]);
         let command = Command::new(program, args);
         tool::run(host, &command)?;
-        if self.state == State::Present {
+        if self.state.is_present() {
             let group = self.find(host)?.ok_or_else(|| {
                 Failure::new(format!("{program} succeeded, but there is no group {}", self.name))
             })?;

@@ -12,9 +12,10 @@ use system::Probe;
 use ureq::http::{HeaderMap, Method, Uri, header};
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 
+use crate::arguments::arguments;
 use crate::contract::chain;
 
-pub(crate) mod netrc;
+mod netrc;
 pub(crate) mod url;
 
 #[cfg(test)]
@@ -76,6 +77,65 @@ impl Default for Settings {
             unredirected_headers: Vec::new(),
         }
     }
+}
+
+arguments! {
+    /// How the modules that fetch reach a server.
+    pub struct Client {
+        /// Check the server's certificate.
+        pub validate_certs: bool { default: true },
+        /// A bundle of certificates that are trusted instead of the system's.
+        pub ca_path: Option<PathBuf>,
+        /// The client's certificate, for TLS.
+        pub client_cert: Option<PathBuf>,
+        /// Its key.
+        pub client_key: Option<PathBuf>,
+        /// Go through the proxy that the environment names.
+        pub use_proxy: bool { default: true },
+        /// Take logins from ~/.netrc.
+        pub use_netrc: bool { default: true },
+        /// Log in at once, without waiting to be asked.
+        pub force_basic_auth: bool { default: false },
+        /// Headers that are not sent on to where a redirect leads.
+        pub unredirected_headers: Vec<String>,
+        /// The client's name.
+        pub http_agent: String { default: "ansible-httpget" },
+        /// Unpack an answer that came compressed.
+        pub decompress: bool { default: true },
+    }
+}
+
+impl Client {
+    /// The settings of a client of a URL; without a login, one is looked for in ~/.netrc.
+    pub(crate) fn settings(
+        &self,
+        probe: &dyn Probe,
+        url: &str,
+        login: Option<Login>,
+    ) -> Result<Settings, HttpError> {
+        Ok(Settings {
+            validate_certs: self.validate_certs,
+            ca_path: self.ca_path.clone(),
+            client_cert: self.client_cert.clone(),
+            client_key: self.client_key.clone(),
+            use_proxy: self.use_proxy,
+            user_agent: self.http_agent.clone(),
+            decompress: self.decompress,
+            login: match login {
+                None if self.use_netrc => netrc::login(probe, url)?,
+                login => login,
+            },
+            force_basic_auth: self.force_basic_auth,
+            unredirected_headers: self.unredirected_headers.clone(),
+            ..Settings::default()
+        })
+    }
+}
+
+/// The login that a module's arguments give.
+pub(crate) fn login(user: Option<&String>, password: Option<&Secret<String>>) -> Option<Login> {
+    let password = password.cloned().unwrap_or_default();
+    user.map(|user| Login { user: user.clone(), password })
 }
 
 /// A user name and password.

@@ -8,22 +8,12 @@ use model::{Args, Diff};
 use serde_json::{Value, json};
 use system::{Probe, System};
 
-use crate::arguments::{arguments, choices};
+use crate::arguments::{Presence, arguments};
 use crate::content::{Put, Source};
 use crate::contract::{Change, Check, Failure, Module};
 use crate::diff;
 use crate::files::{self, end_of_links, path_value};
 use line::Line;
-
-choices! {
-    /// Whether the key shall be there.
-    pub enum State {
-        /// It shall.
-        Present = "present",
-        /// It shall not.
-        Absent = "absent",
-    }
-}
 
 arguments! {
     /// Makes sure that the key of a host is known to `ssh`, or is not.
@@ -37,7 +27,7 @@ arguments! {
         /// Store a hash of the host's name in the place of the name.
         pub hash_host: bool { default: false },
         /// Whether the key shall be there.
-        pub state: State { default: "present" },
+        pub state: Presence { default: "present" },
     }
 }
 
@@ -75,9 +65,9 @@ impl Module for KnownHosts {
         let before = String::from_utf8(bytes)
             .map_err(|_| Failure::new(format!("{} is not text in UTF-8", path.display())))?;
         let after = match (&self.state, &wanted) {
-            (State::Absent, wanted) => without(&before, &name, wanted.as_ref()),
-            (State::Present, Some(wanted)) => self.with(&before, &name, wanted),
-            (State::Present, None) => unreachable!("a key is wanted: it was checked"),
+            (Presence::Absent, wanted) => without(&before, &name, wanted.as_ref()),
+            (Presence::Present, Some(wanted)) => self.with(&before, &name, wanted),
+            (Presence::Present, None) => unreachable!("a key is wanted: it was checked"),
         };
         let shown = path.display().to_string();
         result.insert("name".into(), self.name.clone().into());
@@ -118,8 +108,8 @@ impl KnownHosts {
     fn wanted(&self, name: &str) -> Result<Option<Line>, Failure> {
         let Some(key) = self.key.as_deref().map(str::trim).filter(|key| !key.is_empty()) else {
             return match self.state {
-                State::Present => Err(Failure::new("No key specified when adding a host")),
-                State::Absent => Ok(None),
+                Presence::Present => Err(Failure::new("No key specified when adding a host")),
+                Presence::Absent => Ok(None),
             };
         };
         let line = Line::parse(key).filter(|_| !key.contains('\n')).ok_or_else(|| {

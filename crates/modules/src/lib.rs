@@ -16,6 +16,7 @@ mod glob;
 mod pattern;
 mod registry;
 mod runner;
+mod text;
 
 mod apt;
 mod apt_repository;

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use model::Args;
-use system::{Command, Error, Probe, System};
+use system::{Command, Probe, System};
 
 use crate::arguments::arguments;
-use crate::command::{cannot_run, describe_output};
+use crate::command::conclude;
 use crate::contract::{Check, Failure, Module};
 
 arguments! {
@@ -31,16 +31,6 @@ impl Module for Raw {
     }
 
     fn apply(&self, command: Command, host: &dyn System, result: &mut Args) -> Result<(), Failure> {
-        let output = match host.run(&command) {
-            Ok(output) => output,
-            Err(Error::Run { program, source }) => return Err(cannot_run(&program, &source)),
-            Err(other) => return Err(other.into()),
-        };
-        describe_output(&output, false, result);
-        result.insert("rc".into(), output.status.into());
-        if output.is_success() {
-            return Ok(());
-        }
-        Err(Failure::new("non-zero return code").with("changed", true))
+        conclude(host.run(&command), false, result)
     }
 }

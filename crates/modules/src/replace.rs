@@ -4,14 +4,13 @@ use std::path::PathBuf;
 
 use fancy_regex::Regex;
 use model::Args;
-use system::{FileKind, Probe, System};
+use system::{Probe, System};
 
 use crate::arguments::arguments;
-use crate::codec::Codec;
-use crate::content::{Contents, Put, Source, check_validate};
+use crate::content::{Contents, Writing, check_validate};
 use crate::contract::{Check, Failure, Module};
-use crate::files::{self, FileAttributes, end_of_links, tidy};
 use crate::pattern::{self, Flags};
+use crate::text::TextFile;
 
 arguments! {
     /// Replaces all that a regular expression finds in a file. Lines are not special: the expression sees the whole
@@ -27,71 +26,33 @@ arguments! {
         pub after: Option<String>,
         /// Only what comes before the first match of this expression.
         pub before: Option<String>,
-        /// Keep the old version beside the file.
-        pub backup: bool { default: false },
-        /// A command that must approve of the new file; `%s` is its path.
-        pub validate: Option<String>,
+        pub writing: Writing,
         /// How the file is encoded.
         pub encoding: String { default: "utf-8" },
-        pub attributes: FileAttributes,
     }
 }
-
-/// Larger files are not edited as texts.
-const LIMIT: u64 = 256 << 20;
 
 impl Module for Replace {
     type Change = Contents;
 
     fn check(&self, host: &dyn Probe, result: &mut Args) -> Result<Check<Contents>, Failure> {
-        check_validate(self.validate.as_deref())?;
-        let shown = self.path.display();
-        let path = end_of_links(host, &tidy(&self.path))?;
-        let stat = match host.stat(&path, true)? {
-            None => {
-                return Err(Failure::new(format!("Path {shown} does not exist !")).with("rc", 257));
-            }
-            Some(stat) if stat.kind == FileKind::Directory => {
-                return Err(Failure::new(format!("Path {shown} is a directory !")).with("rc", 256));
-            }
-            Some(stat) => stat,
-        };
+        check_validate(self.writing.validate.as_deref())?;
+        let file = TextFile::find(host, &self.path, &self.encoding)?;
+        file.existing("Path")?;
         let flags = Flags { multiline: true, ..Flags::default() };
         let regex = pattern::compile("regexp", &self.regexp, flags)?;
         if let Some(fault) = pattern::fault_of_template(&self.replace, &regex) {
             return Err(Failure::new(format!("Unable to process replace due to error: {fault}")));
         }
-        let codec = Codec::of_argument(&self.encoding)?;
-        let bytes = host.read(&path, LIMIT)?.unwrap_or_default();
-        let text = codec
-            .decode(&bytes)
-            .ok_or_else(|| Failure::new(format!("{shown} is not a text in {}", self.encoding)))?;
-        let mut contents = Contents::of(&path);
+        let text = file.read_text(host)?;
         let (new, count) = self.edit(&regex, &text, result)?;
-        if count > 0 && new != text {
+        let is_changed = count > 0 && new != text;
+        if is_changed {
             result.insert("msg".into(), format!("{count} replacements made").into());
-            let bytes = codec.encode(&new).ok_or_else(|| {
-                Failure::new(format!("{} lacks a letter of the new text", self.encoding))
-            })?;
-            contents.puts.push(Put {
-                source: Source::Bytes(bytes),
-                attributes: self.attributes.resolve(host, Some(&stat), false)?,
-                path,
-                backup: self.backup,
-                validate: self.validate.clone(),
-                in_place: self.attributes.unsafe_writes,
-                title: None,
-            });
-            return Ok(Check::Drift(contents));
+        } else {
+            result.entry("msg").or_insert_with(|| "".into());
         }
-        result.entry("msg").or_insert_with(|| "".into());
-        let drift = self.attributes.drift(host, &stat)?;
-        if drift.is_none() {
-            return Ok(Check::InSync);
-        }
-        contents.then.set_attributes(&path, drift);
-        result.insert("msg".into(), "ownership, perms or SE linux context changed".into());
-        Ok(Check::Drift(contents))
+        file.answer(&self.writing, host, is_changed.then(|| new.into_bytes()), result)
     }
 
     fn apply(
@@ -100,8 +61,7 @@ impl Module for Replace {
         host: &dyn System,
         result: &mut Args,
     ) -> Result<(), Failure> {
-        contents.apply(host, result)?;
-        files::describe(host, &self.path, result)
+        contents.apply_to(&self.path, host, result).map(drop)
     }
 }
 

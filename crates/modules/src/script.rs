@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use model::{Args, Digest};
-use system::{Attributes, Command, Error, FileKind, Probe, System, WriteFile};
+use system::{Attributes, Command, FileKind, Probe, System, WriteFile};
 
 use crate::arguments::arguments;
-use crate::command::{cannot_run, describe_output};
+use crate::command::conclude;
 use crate::contract::{Change, Check, Failure, Module};
 use crate::glob::glob;
 
@@ -96,17 +96,7 @@ impl Module for Script {
         let mut command = Command::new("/bin/sh", ["-c", &line]);
         command.directory = self.chdir.clone();
         command.live = true;
-        let output = match host.run(&command) {
-            Ok(output) => output,
-            Err(Error::Run { program, source }) => return Err(cannot_run(&program, &source)),
-            Err(other) => return Err(other.into()),
-        };
-        describe_output(&output, false, result);
-        result.insert("rc".into(), output.status.into());
-        if output.is_success() {
-            return Ok(());
-        }
-        Err(Failure::new("non-zero return code").with("changed", true))
+        conclude(host.run(&command), false, result)
     }
 }
 

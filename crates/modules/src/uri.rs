@@ -16,7 +16,7 @@ use ureq::http::Method;
 use crate::arguments::{arguments, choices, python_text};
 use crate::contract::{Check, Failure, Module};
 use crate::files::FileAttributes;
-use crate::http::{self, Login, Redirects, Request, Settings};
+use crate::http::{self, Client, Redirects, Request, Settings};
 
 choices! {
     /// How a body is encoded.
@@ -85,30 +85,11 @@ arguments! {
         pub timeout: u64 { default: 30 },
         /// Headers of the request.
         pub headers: Args,
+        pub client: Client,
         /// A socket of this host instead of a TCP connection; not supported.
         pub unix_socket: Option<PathBuf>,
-        /// A bundle of certificates that are trusted instead of the system's.
-        pub ca_path: Option<PathBuf>,
-        /// Headers that are not sent on to where a redirect leads.
-        pub unredirected_headers: Vec<String>,
-        /// Go through the proxy that the environment names.
-        pub use_proxy: bool { default: true },
-        /// Log in at once, without waiting to be asked.
-        pub force_basic_auth: bool { default: false },
-        /// Take logins from ~/.netrc.
-        pub use_netrc: bool { default: true },
-        /// The client's certificate, for TLS.
-        pub client_cert: Option<PathBuf>,
-        /// Its key.
-        pub client_key: Option<PathBuf>,
-        /// Check the server's certificate.
-        pub validate_certs: bool { default: true },
         /// Do not take an answer from a cache.
         pub force: bool { default: false },
-        /// The client's name.
-        pub http_agent: String { default: "ansible-httpget" },
-        /// Unpack an answer that came compressed.
-        pub decompress: bool { default: true },
         /// The content of `src`, when the controller sent it.
         pub blob: Option<model::Digest> { named: "_blob", hidden },
         pub file: FileAttributes,
@@ -257,31 +238,15 @@ impl Uri {
     }
 
     fn settings(&self, host: &dyn Probe) -> Result<Settings, Failure> {
-        let given = self.url_username.as_ref().map(|user| Login {
-            user: user.clone(),
-            password: self.url_password.clone().unwrap_or_default(),
-        });
-        let login = match given {
-            None if self.use_netrc => http::netrc::login(host, &self.url)?,
-            given => given,
-        };
+        let login = http::login(self.url_username.as_ref(), self.url_password.as_ref());
         Ok(Settings {
-            validate_certs: self.validate_certs,
-            ca_path: self.ca_path.clone(),
-            client_cert: self.client_cert.clone(),
-            client_key: self.client_key.clone(),
             timeout: Duration::from_secs(self.timeout),
-            use_proxy: self.use_proxy,
             redirects: match self.follow_redirects {
                 Follow::All | Follow::Yes | Follow::Urllib2 => Redirects::All,
                 Follow::Safe => Redirects::Safe,
                 Follow::No | Follow::None => Redirects::Never,
             },
-            user_agent: self.http_agent.clone(),
-            decompress: self.decompress,
-            login,
-            force_basic_auth: self.force_basic_auth,
-            unredirected_headers: self.unredirected_headers.clone(),
+            ..self.client.settings(host, &self.url, login)?
         })
     }
 }

@@ -11,21 +11,11 @@ use std::path::{Path, PathBuf};
 use model::{Args, Secret};
 use system::{Account, Probe, System};
 
-use crate::arguments::{arguments, choices};
+use crate::arguments::{Presence, arguments, choices};
 use crate::contract::{Check, Failure, Module, warn};
 
 use change::UserChange;
 use shadow::Shadow;
-
-choices! {
-    /// Whether the account exists.
-    pub enum State {
-        /// It exists.
-        Present = "present",
-        /// It does not.
-        Absent = "absent",
-    }
-}
 
 choices! {
     /// When a password is set.
@@ -65,7 +55,7 @@ arguments! {
         /// The hash of its password, as in /etc/shadow.
         pub password: Option<Secret<String>>,
         /// Whether the account exists.
-        pub state: State { default: "present" },
+        pub state: Presence { default: "present" },
         /// Whether its home directory is made when it does not exist.
         pub create_home: bool { default: true, aliases: ["createhome"] },
         /// Move what is in the old home directory to the new one.
@@ -125,19 +115,19 @@ impl Module for User {
         result.insert("state".to_owned(), self.state.as_str().into());
         let account = self.find(host)?;
         match (self.state, account) {
-            (State::Absent, None) => Ok(Check::InSync),
-            (State::Absent, Some(account)) => {
+            (Presence::Absent, None) => Ok(Check::InSync),
+            (Presence::Absent, Some(account)) => {
                 result.insert("force".to_owned(), self.force.into());
                 result.insert("remove".to_owned(), self.remove.into());
                 Ok(Check::Drift(UserChange::delete(&account)))
             }
-            (State::Present, None) => {
+            (Presence::Present, None) => {
                 self.tell_password(result);
                 result.insert("create_home".to_owned(), self.create_home.into());
                 result.insert("system".to_owned(), self.system.into());
                 Ok(Check::Drift(UserChange::create(self, host)?))
             }
-            (State::Present, Some(account)) => {
+            (Presence::Present, Some(account)) => {
                 self.tell_password(result);
                 result.insert("append".to_owned(), self.append.into());
                 result.insert("move_home".to_owned(), self.move_home.into());
@@ -159,7 +149,7 @@ impl Module for User {
     ) -> Result<(), Failure> {
         let makes_key = change.makes_key();
         change.apply(self, host, result)?;
-        if self.state == State::Absent {
+        if !self.state.is_present() {
             return Ok(());
         }
         let account = self
