@@ -7,6 +7,7 @@ mod argument_spec;
 mod assemble;
 mod assert;
 mod async_status;
+mod backend;
 mod copy;
 mod debug;
 mod external;
@@ -106,8 +107,10 @@ const ACTIONS: &[(&str, Action)] = &[
     ("include_role", include::role),
     ("include_tasks", include::tasks),
     ("include_vars", include_vars::run),
+    ("package", backend::package),
     ("pause", pause::run),
     ("script", script::run),
+    ("service", backend::service),
     ("set_fact", set_fact::run),
     ("set_stats", set_stats::run),
     ("template", template::run),
@@ -182,12 +185,17 @@ fn argument(name: &str, raw: &Value, templar: &Templar<'_>) -> Attempt<Value> {
 }
 
 fn module_defaults(planned: &Planned, templar: &Templar<'_>) -> Attempt<Vars> {
+    let action = &planned.task.action;
+    let long = format!("ansible.builtin.{}", action.name);
+    defaults_of(planned, templar, &[&*action.name, &long, &action.written])
+}
+
+/// The play's defaults for a module, by the first of its names that has some.
+fn defaults_of(planned: &Planned, templar: &Templar<'_>, names: &[&str]) -> Attempt<Vars> {
     let mut args = Vars::new();
     for raw in planned.gathered(|common| &common.module_defaults) {
         let defaults = templar.resolve(raw)?;
-        let action = &planned.task.action;
-        let long = format!("ansible.builtin.{}", action.name);
-        for name in [&*action.name, &long, &action.written] {
+        for name in names {
             if let Some(found) = defaults.get(name) {
                 args.extend(dict(&found, "module_defaults")?);
                 break;

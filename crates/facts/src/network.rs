@@ -114,12 +114,10 @@ fn addresses() -> Vec<Address> {
                 IpAddr::V4(mask) => mask.to_bits().count_ones(),
                 IpAddr::V6(mask) => mask.to_bits().count_ones(),
             };
-            Some(Address {
-                label: entry.interface_name,
-                ip: ip(entry.address)?,
-                prefix,
-                broadcast: ip(entry.broadcast),
-            })
+            let address = ip(entry.address)?;
+            // The C library gives the address itself where there is none.
+            let broadcast = ip(entry.broadcast).filter(|broadcast| *broadcast != address);
+            Some(Address { label: entry.interface_name, ip: address, prefix, broadcast })
         })
         .collect()
 }

@@ -81,6 +81,14 @@ impl Module for Debconf {
         else {
             return Ok(Check::InSync);
         };
+        if let Value::Array(list) = value
+            && let Some(odd) = list.iter().find(|item| !item.is_string())
+        {
+            return Err(Failure::new(format!(
+                "Invalid value provided for 'multiselect': {} is not a text",
+                python_text(odd)
+            )));
+        }
         let wanted = text_of(kind, value);
         if is_odd(question) || wanted.contains('\n') {
             return Err(Failure::new("question is a word, and value is one line"));
@@ -89,7 +97,7 @@ impl Module for Debconf {
             Kind::Password => self.password(host, question)?,
             _ => answers.get(question).and_then(Value::as_str).map(str::to_owned),
         };
-        if known.as_deref().is_some_and(|known| is_same(kind, known, &wanted)) {
+        if known.as_deref().is_some_and(|known| is_same(value, known, &wanted)) {
             return Ok(Check::InSync);
         }
         let shown = |value: &str| match kind {
@@ -155,9 +163,10 @@ fn text_of(kind: Kind, value: &Value) -> String {
     }
 }
 
-fn is_same(kind: Kind, known: &str, wanted: &str) -> bool {
+/// The order of a list does not matter; that of a text with commas does.
+fn is_same(value: &Value, known: &str, wanted: &str) -> bool {
     fn set(text: &str) -> BTreeSet<&str> {
         text.split(',').map(str::trim).filter(|word| !word.is_empty()).collect()
     }
-    if kind == Kind::Multiselect { set(known) == set(wanted) } else { known == wanted }
+    if value.is_array() { set(known) == set(wanted) } else { known == wanted }
 }

@@ -64,8 +64,13 @@ impl Module for DpkgSelections {
             return Err(tool::failure(&output, ""));
         }
         let text = output.stdout_text();
-        let before = text.split_whitespace().nth(1).unwrap_or("not present").to_owned();
         let after = self.selection.as_str();
+        let Some(before) = text.split_whitespace().nth(1).map(str::to_owned) else {
+            return Err(Failure::new(format!(
+                "Failed to find package '{}' to perform selection '{after}'.",
+                self.name
+            )));
+        };
         result.insert("before".into(), before.clone().into());
         result.insert("after".into(), after.into());
         if before == after {

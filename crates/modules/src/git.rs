@@ -1,12 +1,15 @@
 //! `git`: a working copy of a repository.
 
+mod archive;
 mod refs;
+mod signature;
+mod submodules;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use model::{Args, Diff};
 use serde_json::{Value, json};
-use system::{Attributes, Command, Output, Probe, System};
+use system::{Attributes, Command, FileStat, Output, Probe, System};
 
 use crate::arguments::arguments;
 use crate::contract::{Change, Check, Failure, Module};
@@ -18,8 +21,8 @@ arguments! {
     pub struct Git {
         /// The repository.
         pub repo: String { aliases: ["name"] },
-        /// Where the copy is.
-        pub dest: PathBuf,
+        /// Where the copy is; not needed with `clone: false`, which then tells what the repository has.
+        pub dest: Option<PathBuf>,
         /// A branch, a tag, a commit, or `HEAD`.
         pub version: String { default: "HEAD" },
         /// What the repository is called in the copy.
@@ -52,10 +55,34 @@ arguments! {
         pub key_file: Option<PathBuf>,
         /// More options for `ssh`.
         pub ssh_opts: Option<String>,
+        /// With its submodules at the newest commits of their branches instead of those that the version names.
+        pub track_submodules: bool { default: false },
+        /// Refuse a version that has no good signature.
+        pub verify_commit: bool { default: false },
+        /// Fingerprints of the keys whose signatures are good; all that GnuPG trusts when there are none.
+        pub gpg_allowlist: Vec<String> { aliases: ["gpg_whitelist"] },
+        /// A file that the version is packed into: `.zip`, `.tar`, `.tgz` or `.tar.gz`.
+        pub archive: Option<PathBuf>,
+        /// What all names in that file begin with.
+        pub archive_prefix: Option<String>,
+        /// The repository's own directory is here, and not in the copy.
+        pub separate_git_dir: Option<PathBuf>,
         /// The umask for what is checked out, in octal digits.
         pub umask: Option<String>,
     }
-    mutually_exclusive: [&["accept_hostkey", "accept_newhostkey"]];
+    mutually_exclusive: [&["separate_git_dir", "bare"], &["accept_hostkey", "accept_newhostkey"]];
+    required_together: [&["archive_prefix", "archive"]];
+}
+
+/// What has to be done.
+#[derive(Debug)]
+pub(crate) enum GitChange {
+    /// Nothing: it was only asked what the repository has, which counts as a change.
+    Told,
+    /// The copy becomes the version, then the archive is made.
+    Copy(CopyChange),
+    /// The copy is as it shall be; a tag may be missing, and the archive is made, which may be what is there.
+    Extras { fetches: bool },
 }
 
 /// What has to be done to the copy.
@@ -69,45 +96,158 @@ pub(crate) struct CopyChange {
     remote: Option<&'static str>,
     /// Somebody changed files.
     is_dirty: bool,
+    /// The repository's own directory is elsewhere.
+    moves_git_dir: bool,
 }
 
-impl Change for CopyChange {
+impl Change for GitChange {
     fn diff(&self, _: &dyn Probe) -> Result<Vec<Diff>, Failure> {
+        let Self::Copy(change) = self else { return Ok(Vec::new()) };
         let line = |commit: &Option<String>| match commit {
             Some(commit) => format!("{commit}\n"),
             None => String::new(),
         };
-        let (before, after) = (line(&self.before), line(&self.found.commit));
+        let (before, after) = (line(&change.before), line(&change.found.commit));
         let name = PathBuf::from("HEAD");
         Ok(vec![diff::file(&name, Some(before.as_bytes()), Some(after.as_bytes()))])
     }
 }
 
 impl Module for Git {
-    type Change = CopyChange;
+    type Change = GitChange;
 
-    fn check(&self, host: &dyn Probe, result: &mut Args) -> Result<Check<CopyChange>, Failure> {
+    fn check(&self, host: &dyn Probe, result: &mut Args) -> Result<Check<GitChange>, Failure> {
         self.refuse_options()?;
         if self.executable.is_none() && tool::find(host, "git").is_none() {
             return Err(Failure::new("Failed to find required executable \"git\""));
         }
-        let marker = if self.bare { self.dest.join("config") } else { self.dest.join(".git") };
+        let Some(dest) = &self.dest else {
+            if self.clone {
+                let message = "the destination directory must be specified unless clone=no";
+                return Err(Failure::new(message));
+            }
+            return self.tell(host, result);
+        };
+        let marker = dest.join(if self.bare { "config" } else { ".git" });
         let is_there = host.stat(&marker, true)?.is_some();
+        if !is_there && !self.clone {
+            return self.tell(host, result);
+        }
         let before = if is_there { self.head(host)? } else { None };
         result.insert("before".into(), json!(before));
         result.insert("after".into(), json!(before));
         result.insert("remote_url_changed".into(), false.into());
-        if (!is_there && !self.clone) || (is_there && !self.update) {
-            return Ok(Check::InSync);
+        let moves_git_dir = self.moves_git_dir(is_there, host)?;
+        let mut change = CopyChange {
+            before,
+            found: Found::default(),
+            is_there,
+            remote: None,
+            is_dirty: false,
+            moves_git_dir,
+        };
+        if is_there && !self.update {
+            return self.settle(change, host);
         }
-        let is_dirty = is_there && !self.bare && self.is_dirty(host)?;
-        if is_dirty && !self.force {
+        change.is_dirty = is_there && !self.bare && self.is_dirty(host)?;
+        if change.is_dirty && !self.force {
             return Err(Failure::new(format!(
                 "Local modifications exist in the destination: {} (force=no).",
-                self.dest.display()
+                dest.display()
             )));
         }
-        let remote = if is_there { self.wrong_remote(host)? } else { None };
+        change.remote = if is_there { self.wrong_remote(host)? } else { None };
+        change.found = self.look_up(is_there, host)?;
+        result.insert("after".into(), json!(change.found.commit));
+        let is_current = change.before.is_some() && change.before == change.found.commit;
+        let settled = is_current && !change.is_dirty && change.remote.is_none();
+        if settled && !(self.recursive && self.has_stale_submodules(host)?) {
+            if self.verify_commit {
+                self.verify(&change.found, host)?;
+            }
+            return self.settle(change, host);
+        }
+        Ok(Check::Drift(GitChange::Copy(change)))
+    }
+
+    fn apply(
+        &self,
+        change: GitChange,
+        host: &dyn System,
+        result: &mut Args,
+    ) -> Result<(), Failure> {
+        let change = match change {
+            GitChange::Told => return Ok(()),
+            GitChange::Extras { fetches } => {
+                if fetches {
+                    self.fetch(host)?;
+                }
+                if self.make_archive(host, result)? {
+                    result.insert("changed".into(), true.into());
+                }
+                return Ok(());
+            }
+            GitChange::Copy(change) => change,
+        };
+        if change.moves_git_dir {
+            self.move_git_dir(host)?;
+        }
+        let has_version = change.found != Found::default();
+        if !change.is_there {
+            self.clone_copy(&change, host)?;
+        } else if has_version {
+            self.update_copy(&change, host)?;
+        }
+        if has_version {
+            if self.verify_commit {
+                self.verify(&change.found, host)?;
+            }
+            self.switch(&change, host)?;
+        }
+        let after = self.head(host)?;
+        result.insert("remote_url_changed".into(), change.remote.is_some().into());
+        result.insert("after".into(), after.map_or(Value::Null, Value::from));
+        self.make_archive(host, result).map(drop)
+    }
+}
+
+impl Git {
+    /// Without a copy: what the repository has.
+    fn tell(&self, host: &dyn Probe, result: &mut Args) -> Result<Check<GitChange>, Failure> {
+        result.insert("before".into(), Value::Null);
+        result.insert("after".into(), json!(self.look_up(false, host)?.commit));
+        Ok(Check::Act(GitChange::Told))
+    }
+
+    /// The answer when the copy is at its version.
+    fn settle(&self, change: CopyChange, host: &dyn Probe) -> Result<Check<GitChange>, Failure> {
+        if change.moves_git_dir {
+            return Ok(Check::Drift(GitChange::Copy(CopyChange {
+                found: Found::default(),
+                ..change
+            })));
+        }
+        let fetches = self.lacks_tag(&change.found, host)?;
+        Ok(match &self.archive {
+            None if !fetches => Check::InSync,
+            Some(path) if host.stat(path, true)?.is_none() => {
+                Check::Act(GitChange::Extras { fetches })
+            }
+            _ => Check::Upkeep(GitChange::Extras { fetches }),
+        })
+    }
+
+    /// Whether the version is a tag that the copy does not know by name.
+    fn lacks_tag(&self, found: &Found, host: &dyn Probe) -> Result<bool, Failure> {
+        if !found.is_named || found.branch.is_some() {
+            return Ok(false);
+        }
+        let tag = format!("refs/tags/{}", self.version.trim_start_matches("refs/tags/"));
+        Ok(!host.query(&self.within(["rev-parse", "--verify", "-q", &tag])?)?.is_success())
+    }
+
+    /// The version, as the repository has it.
+    fn look_up(&self, is_there: bool, host: &dyn Probe) -> Result<Found, Failure> {
         let output = host.query(&self.git(["ls-remote", "--symref", "--", &self.repo])?)?;
         let mut found =
             Refs::parse(&succeeded(&output, "Failed to list remote refs: ")?).find(&self.version);
@@ -117,35 +257,35 @@ impl Module for Git {
             let known = host.query(&self.within(["rev-parse", "--verify", "-q", &name])?)?;
             found.commit = known.is_success().then(|| known.stdout_text().trim().to_owned());
         }
-        result.insert("after".into(), json!(found.commit));
-        let is_current = before.is_some() && before == found.commit;
-        let settled = is_current && !is_dirty && remote.is_none();
-        if settled && !(self.recursive && self.has_stale_submodules(host)?) {
-            return Ok(Check::InSync);
-        }
-        Ok(Check::Drift(CopyChange { before, found, is_there, remote, is_dirty }))
+        Ok(found)
     }
 
-    fn apply(
-        &self,
-        change: CopyChange,
-        host: &dyn System,
-        result: &mut Args,
-    ) -> Result<(), Failure> {
-        if change.is_there {
-            self.update_copy(&change, host)?;
-        } else {
-            self.clone_copy(&change, host)?;
+    /// Whether the repository's own directory is in another place than it shall be.
+    fn moves_git_dir(&self, is_there: bool, host: &dyn Probe) -> Result<bool, Failure> {
+        let Some(wanted) = &self.separate_git_dir else { return Ok(false) };
+        let taken = || {
+            let path = wanted.display();
+            Failure::new(format!("Separate-git-dir path {path} already exists."))
+        };
+        let exists = host.stat(wanted, true)?.is_some();
+        if !is_there {
+            return if exists { Err(taken()) } else { Ok(false) };
         }
-        self.switch(&change, host)?;
-        let after = self.head(host)?;
-        result.insert("remote_url_changed".into(), change.remote.is_some().into());
-        result.insert("after".into(), after.map_or(Value::Null, Value::from));
-        Ok(())
+        let output = host.query(&self.within(["rev-parse", "--absolute-git-dir"])?)?;
+        let current = PathBuf::from(succeeded(&output, "")?.trim_end_matches('\n'));
+        let same = |a: &FileStat, b: &FileStat| (a.device, a.inode) == (b.device, b.inode);
+        match (host.stat(&current, true)?, host.stat(wanted, true)?) {
+            (Some(current), Some(wanted)) if same(&current, &wanted) => Ok(false),
+            (_, Some(_)) => Err(taken()),
+            (_, None) => Ok(true),
+        }
     }
-}
 
-impl Git {
+    fn move_git_dir(&self, host: &dyn System) -> Result<(), Failure> {
+        let wanted = self.separate_git_dir.as_deref().unwrap_or(Path::new("")).to_string_lossy();
+        run(host, &self.within(["init", "--quiet", "--separate-git-dir", &wanted])?)
+    }
+
     /// Names that git would take for options.
     fn refuse_options(&self) -> Result<(), Failure> {
         let names = [("repo", &self.repo), ("version", &self.version), ("remote", &self.remote)];
@@ -198,7 +338,7 @@ impl Git {
     /// In the copy.
     fn within<const N: usize>(&self, words: [&str; N]) -> Result<Command, Failure> {
         let mut command = self.git(words)?;
-        command.directory = Some(self.dest.clone());
+        command.directory.clone_from(&self.dest);
         Ok(command)
     }
 
@@ -222,16 +362,9 @@ impl Git {
         Ok((output.stdout_text().trim() != self.repo).then_some("set-url"))
     }
 
-    fn has_stale_submodules(&self, host: &dyn Probe) -> Result<bool, Failure> {
-        if self.bare || host.stat(&self.dest.join(".gitmodules"), true)?.is_none() {
-            return Ok(false);
-        }
-        let output = host.query(&self.within(["submodule", "status", "--recursive"])?)?;
-        Ok(succeeded(&output, "")?.lines().any(|line| line.starts_with(['-', '+', 'U'])))
-    }
-
     fn clone_copy(&self, change: &CopyChange, host: &dyn System) -> Result<(), Failure> {
-        let missing: Vec<_> = self.dest.ancestors().skip(1).collect();
+        let Some(dest) = &self.dest else { return Ok(()) };
+        let missing: Vec<_> = dest.ancestors().skip(1).collect();
         for place in missing.into_iter().rev() {
             if host.stat(place, true)?.is_none() && !place.as_os_str().is_empty() {
                 host.make_directory(place, Attributes::default())?;
@@ -257,8 +390,10 @@ impl Git {
         if let Some(reference) = &self.reference {
             more(&["--reference", reference]);
         }
-        let dest = self.dest.to_string_lossy();
-        more(&["--", &self.repo, &dest]);
+        if let Some(path) = &self.separate_git_dir {
+            more(&["--separate-git-dir", &path.to_string_lossy()]);
+        }
+        more(&["--", &self.repo, &dest.to_string_lossy()]);
         run(host, &command)?;
         if self.refspec.is_some() {
             self.fetch(host)?;
@@ -309,11 +444,7 @@ impl Git {
                 )?;
             }
         }
-        if self.recursive && host.stat(&self.dest.join(".gitmodules"), true)?.is_some() {
-            run(host, &self.within(["submodule", "sync", "--recursive"])?)?;
-            run(host, &self.within(["submodule", "update", "--init", "--recursive", "--force"])?)?;
-        }
-        Ok(())
+        if self.recursive { self.update_submodules(host) } else { Ok(()) }
     }
 }
 

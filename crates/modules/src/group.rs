@@ -58,6 +58,11 @@ impl Module for Group {
     type Change = GroupChange;
 
     fn check(&self, host: &dyn Probe, result: &mut Args) -> Result<Check<GroupChange>, Failure> {
+        for (name, given) in [("gid_min", self.gid_min), ("gid_max", self.gid_max)] {
+            if self.local && given.is_some() {
+                return Err(Failure::new(format!("'{name}' can not be used with 'local'")));
+            }
+        }
         result.insert("name".to_owned(), self.name.clone().into());
         result.insert("state".to_owned(), self.state.as_str().into());
         let found = self.find(host)?;

@@ -9,7 +9,7 @@ use system::{Probe, System};
 
 use crate::arguments::{Presence, arguments};
 use crate::content::{Contents, Writing, check_validate};
-use crate::contract::{Check, Failure, Module};
+use crate::contract::{Check, Failure, Module, warn};
 use crate::files::path_value;
 use crate::pattern::{self, Flags};
 use crate::text::TextFile;
@@ -53,6 +53,7 @@ impl Module for Lineinfile {
     fn check(&self, host: &dyn Probe, result: &mut Args) -> Result<Check<Contents>, Failure> {
         check_validate(self.writing.validate.as_deref())?;
         let request = self.request()?;
+        self.warn_of_empty_patterns(result);
         let file = TextFile::find(host, &self.path, &self.encoding)?;
         if file.target.current.is_none() {
             if !self.state.is_present() {
@@ -89,6 +90,19 @@ impl Module for Lineinfile {
 }
 
 impl Lineinfile {
+    fn warn_of_empty_patterns(&self, result: &mut Args) {
+        let consequences = "which will match every line in the file. This may have unintended consequences, such as \
+                            replacing the last line in the file rather than appending.";
+        if self.regexp.as_deref() == Some("") {
+            let hint = "If this is desired, use '^' to match every line in the file and avoid this warning.";
+            let what = "The regular expression is an empty string";
+            warn(result, format!("{what}, {consequences} {hint}"));
+        }
+        if self.search_string.as_deref() == Some("") {
+            warn(result, format!("The search string is an empty string, {consequences}"));
+        }
+    }
+
     fn request(&self) -> Result<Request, Failure> {
         let absent = !self.state.is_present();
         if absent && self.regexp.is_none() && self.search_string.is_none() && self.line.is_none() {

@@ -21,7 +21,7 @@ impl Module for Ping {
 
     fn check(&self, _: &dyn Probe, result: &mut Args) -> Result<Check<Infallible>, Failure> {
         if self.data == "crash" {
-            return Err(Failure::new("boom"));
+            return Err(Failure::new("Task failed: Module failed: boom"));
         }
         result.insert("ping".into(), self.data.clone().into());
         Ok(Check::InSync)

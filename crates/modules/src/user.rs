@@ -173,6 +173,17 @@ impl User {
         if self.login_class.is_some() {
             warn(result, "login_class means nothing on Linux");
         }
+        if self.append && self.groups.is_none() {
+            warn(
+                result,
+                "'append' is set, but no 'groups' are specified. Use 'groups' for appending new groups.",
+            );
+        }
+        for (name, given) in [("uid_min", self.uid_min), ("uid_max", self.uid_max)] {
+            if self.local && given.is_some() {
+                return Err(Failure::new(format!("'{name}' can not be used with 'local'")));
+            }
+        }
         let splits = |text: &str| text.contains([':', '\n', '\0']);
         if self.name.is_empty() || self.name.starts_with('-') || splits(&self.name) {
             return Err(Failure::new(format!(

@@ -16,19 +16,27 @@ const INLINE: usize = 16 * 1024;
 pub(super) fn run(call: &Call<'_>) -> Attempt<Prepared> {
     let mut args = call.json_args()?;
     let content = call.args.get("content").filter(|content| !content.is_none());
+    let src = call.text("src").filter(|src| !src.is_empty());
+    let dest = call.text("dest").filter(|dest| !dest.is_empty());
     if content.is_some() && call.args.contains_key("src") {
         return Err(failure("src and content are mutually exclusive"));
     }
-    call.required("dest")?;
+    if content.is_some() && dest.as_ref().is_some_and(|dest| dest.ends_with('/')) {
+        return Err(failure("can not use content with a dir as dest"));
+    }
+    if content.is_none() && src.is_none() {
+        return Err(failure("src (or content) is required"));
+    }
+    if dest.is_none() {
+        return Err(failure("dest is required"));
+    }
     if let Some(content) = content {
         let text = content_text(content)?;
         args.shift_remove("content");
         add_content(call, &mut args, text.as_bytes())?;
         return Ok(super::module(args, "copy"));
     }
-    let Some(src) = call.text("src") else {
-        return Err(failure("src (or content) is required"));
-    };
+    let src = src.unwrap_or_default();
     if call.flag("remote_src", false)? {
         return Ok(super::module(args, "copy"));
     }

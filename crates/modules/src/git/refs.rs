@@ -11,7 +11,7 @@ pub(super) struct Refs {
 }
 
 /// A version, found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Found {
     /// Its commit; `None`: the repository does not tell.
     pub(super) commit: Option<String>,

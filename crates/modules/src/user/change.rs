@@ -155,7 +155,8 @@ impl UserChange {
         let Some(wanted) = user.expires else { return Ok(()) };
         let current = shadow.and_then(|shadow| shadow.expires).filter(|days| *days >= 0);
         let days = (wanted >= 0.0).then(|| (wanted / SECONDS_A_DAY).floor() as i64);
-        if current != days {
+        // `usermod` also makes the line in /etc/shadow that an account lacks.
+        if current != days || shadow.is_none() {
             options.extend(["-e".to_owned(), expiry_date(wanted)?]);
             self.tell("expires", json!(current), json!(days));
         }
