@@ -73,8 +73,12 @@ async fn play(
         }
         None => {
             task.abort();
-            // An error says that it was aborted, as it should be.
-            let _ = task.await;
+            // An error of the task says that it was aborted, as it should be.
+            if timeout(FAREWELL, task).await.is_err() {
+                return Err(CliError::failed(
+                    "interrupted; what the controller was doing cannot be ended",
+                ));
+            }
             let _ = timeout(FAREWELL, links.close()).await;
         }
     }

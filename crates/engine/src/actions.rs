@@ -291,7 +291,7 @@ impl Call<'_> {
 
     /// The content of a file of the controller, opened if it is encrypted; whether it was.
     pub(crate) fn read(&self, path: &std::path::Path) -> Attempt<(Vec<u8>, bool)> {
-        let bytes = std::fs::read(path).map_err(|error| io_failure("read", path, &error))?;
+        let bytes = jinja::read_regular(path).map_err(|error| io_failure("read", path, &error))?;
         self.world.environment.vault().content(bytes).map_err(|error| failure(error.to_string()))
     }
 

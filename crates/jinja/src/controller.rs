@@ -1,8 +1,29 @@
 //! What templates may ask of the machine they are evaluated on: the controller, never a managed host.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+
+/// What a program may print for a template to take in.
+const MAX_PRINTED: u64 = 64 << 20;
+
+/// Opens a file that ends and does not block: FIFOs, devices and directories are refused.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    let kind = path.metadata()?.file_type();
+    if kind.is_file() {
+        return File::open(path);
+    }
+    let what = if kind.is_dir() { "a directory" } else { "not a regular file" };
+    Err(io::Error::new(io::ErrorKind::InvalidInput, format!("it is {what}")))
+}
+
+/// The content of such a file.
+pub fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    open_regular(path)?.read_to_end(&mut content)?;
+    Ok(content)
+}
 
 /// Which directories a file is searched in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +65,7 @@ pub trait Controller: Send + Sync {
 
     /// The content of a file as it is on the disk.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        std::fs::read(path)
+        read_regular(path)
     }
 
     /// Writes a file that only its owner can read (the lookup `password`).
@@ -63,12 +84,7 @@ pub trait Controller: Send + Sync {
         if let Some(directory) = directory {
             shell.current_dir(directory);
         }
-        let output = shell.output()?;
-        Ok(CommandResult {
-            code: output.status.code().unwrap_or(-1),
-            stdout: output.stdout,
-            stderr: output.stderr,
-        })
+        run_bounded(shell)
     }
 
     /// Finds a file: absolute names as they are, others in each directory's `files/` (or `templates/`, `vars/`), then in
@@ -89,6 +105,30 @@ pub trait Controller: Send + Sync {
             .flat_map(|root| [root.join(kind.directory()).join(&name), root.join(&name)])
             .collect()
     }
+}
+
+/// Runs a command to its end, or until it has printed too much.
+fn run_bounded(mut command: Command) -> io::Result<CommandResult> {
+    let mut child =
+        command.stdin(Stdio::inherit()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let errors = child.stderr.take().map(|errors| std::thread::spawn(move || bounded(errors)));
+    let stdout = child.stdout.take().map(bounded).transpose();
+    if stdout.is_err() {
+        child.kill()?;
+    }
+    let code = child.wait()?.code().unwrap_or(-1);
+    let stderr = errors.and_then(|thread| thread.join().ok()).transpose()?.unwrap_or_default();
+    Ok(CommandResult { code, stdout: stdout?.unwrap_or_default(), stderr })
+}
+
+fn bounded(stream: impl io::Read) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    stream.take(MAX_PRINTED + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > MAX_PRINTED {
+        let message = format!("it printed more than {} MiB", MAX_PRINTED >> 20);
+        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+    }
+    Ok(content)
 }
 
 fn expand_home(name: &str, home: Option<String>) -> PathBuf {

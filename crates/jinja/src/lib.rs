@@ -28,7 +28,7 @@ mod value;
 
 pub use args::Args;
 pub use check::{Form, check};
-pub use controller::{CommandResult, Controller, Disk, SearchKind};
+pub use controller::{CommandResult, Controller, Disk, SearchKind, open_regular, read_regular};
 pub use environment::{Environment, Function, Operation, Traits};
 pub use error::{Error, ErrorKind, Note};
 pub use eval::Scope;

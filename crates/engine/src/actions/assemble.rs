@@ -49,8 +49,8 @@ fn content(call: &Call<'_>, directory: &Path) -> Attempt<Vec<u8>> {
         if !fits || (ignore_hidden && text.starts_with('.')) || !path.is_file() {
             continue;
         }
-        let fragment =
-            std::fs::read(&path).map_err(|error| io_failure("read fragment", &path, &error))?;
+        let fragment = jinja::read_regular(&path)
+            .map_err(|error| io_failure("read fragment", &path, &error))?;
         if let Some(delimiter) = delimiter.as_ref().filter(|_| !content.is_empty()) {
             end_line(&mut content);
             content.extend_from_slice(delimiter.as_bytes());

@@ -1,6 +1,5 @@
 //! `copy`: the controller's half. Finds the content, names it by digest, and sends one step for each file and directory.
 
-use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -97,7 +96,7 @@ pub(super) fn add_file(call: &Call<'_>, args: &mut Args, path: &Path) -> Attempt
 /// Whether a file begins as a vault does; most are large, and none.
 fn is_encrypted(path: &Path) -> Attempt<bool> {
     let mut start = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(16).read_to_end(&mut start));
+    let read = jinja::open_regular(path).and_then(|file| file.take(16).read_to_end(&mut start));
     read.map_err(|error| io_failure("read", path, &error))?;
     Ok(vault::is_encrypted(&start))
 }

@@ -22,7 +22,8 @@ struct Program {
 
 /// The step that runs the module in a file.
 pub(super) fn run(call: &Call<'_>, path: &Path) -> Attempt<Prepared> {
-    let bytes = std::fs::read(path).map_err(|error| io_failure("read module", path, &error))?;
+    let bytes =
+        jinja::read_regular(path).map_err(|error| io_failure("read module", path, &error))?;
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let program = program(call, path, &name, &bytes)?;
     let blobs = call.world.blobs.clone();
