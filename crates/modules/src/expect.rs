@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use fancy_regex::Regex;
 use model::{Args, Secret};
+use pyregex::Regex;
 use serde_json::Value;
 use system::{Command, Error, FileKind, Probe, Reply, System};
 

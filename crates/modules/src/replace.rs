@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use fancy_regex::Regex;
 use model::Args;
+use pyregex::Regex;
 use system::{Probe, System};
 
 use crate::arguments::arguments;

@@ -5,8 +5,8 @@ mod target;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use fancy_regex::Regex;
 use model::Args;
+use pyregex::Regex;
 use serde_json::Value;
 use system::{Probe, System};
 

@@ -5,7 +5,7 @@ use crate::args::Args;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::eval::Scope;
-use crate::regexes::{Anchor, Flags, escape, expand, failed, regex};
+use crate::regexes::{Anchor, Flags, escape, failed, regex};
 use crate::value::Value;
 
 pub(super) fn register(environment: &mut Environment) {
@@ -111,6 +111,9 @@ fn replace(scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Value, Err
     args.finish()?;
     let text = value.to_string();
     let compiled = regex(&pattern, flags, Anchor::None)?;
+    if let Some(fault) = pyregex::fault_of_template(&replacement, &compiled) {
+        return Err(Error::value_error(fault));
+    }
     let mut out = String::with_capacity(text.len());
     let (mut end, mut replaced) = (0, 0);
     for captures in compiled.captures_iter(text.as_str()) {
@@ -121,7 +124,7 @@ fn replace(scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Value, Err
         let captures = captures.map_err(|error| failed(&error))?;
         let Some(whole) = captures.get(0) else { continue };
         out.push_str(&text[end..whole.start()]);
-        out.push_str(&expand(&replacement, &captures)?);
+        out.push_str(&pyregex::expand(&replacement, &captures));
         scope.check_size(out.len())?;
         end = whole.end();
         replaced += 1;

@@ -1,6 +1,6 @@
 //! The edit itself: from a text and a wanted block to the new text. Pure.
 
-use fancy_regex::Regex;
+use pyregex::Regex;
 
 use crate::contract::Failure;
 use crate::pattern;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use fancy_regex::Regex;
+use pyregex::Regex;
 use system::{FileKind, FileStat, Probe};
 
 use super::{Find, Kind, Stamp};

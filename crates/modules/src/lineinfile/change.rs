@@ -1,6 +1,6 @@
 //! The edit itself: from the lines of a file and what is wanted to the new text. Pure.
 
-use fancy_regex::Regex;
+use pyregex::Regex;
 
 use crate::contract::Failure;
 use crate::pattern::{expand, gave_up, is_match};

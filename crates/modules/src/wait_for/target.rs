@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs}
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use fancy_regex::Regex;
+use pyregex::Regex;
 use serde_json::Value;
 use system::Probe;
 
@@ -132,7 +132,7 @@ fn addresses(host: &str) -> Vec<IpAddr> {
 fn search(regex: &Regex, bytes: &[u8]) -> Option<Found> {
     let text = String::from_utf8_lossy(bytes);
     let captures = regex.captures(text.as_ref()).ok()??;
-    let value = |found: Option<fancy_regex::Match<'_>>| {
+    let value = |found: Option<pyregex::Match<'_>>| {
         found.map_or(Value::Null, |found| found.as_str().into())
     };
     Some(Found {
