@@ -59,6 +59,7 @@ pub(crate) fn load(wanted: Wanted, settings: &Settings) -> Result<Content, CliEr
         .with_roles_path(settings.roles_path.clone())
         .with_collections_path(settings.collections_path.clone())
         .with_module_path(settings.module_path.clone())
+        .with_module_utils_path(settings.module_utils.clone())
         .with_actions(actions())
         .with_vault(vault.clone())
         .with_extra_vars(extra);

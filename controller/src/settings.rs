@@ -49,6 +49,8 @@ pub(crate) struct Settings {
     pub(crate) collections_path: Vec<PathBuf>,
     /// Directories with modules that are programs of their own.
     pub(crate) module_path: Vec<PathBuf>,
+    /// Directories with what modules in Python import.
+    pub(crate) module_utils: Vec<PathBuf>,
     pub(crate) forks: Option<usize>,
     pub(crate) gathering: Gathering,
     pub(crate) connection: Option<String>,
@@ -125,6 +127,7 @@ impl Settings {
             roles_path: set.paths("DEFAULT_ROLES_PATH")?,
             collections_path: set.paths("COLLECTIONS_PATHS")?,
             module_path: set.paths("DEFAULT_MODULE_PATH")?,
+            module_utils: set.paths("DEFAULT_MODULE_UTILS_PATH")?,
             forks: if set.is_set("DEFAULT_FORKS") { set.number("DEFAULT_FORKS")? } else { None },
             gathering: match set.text("DEFAULT_GATHERING")?.as_deref() {
                 Some("explicit") => Gathering::Explicit,

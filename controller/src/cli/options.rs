@@ -262,6 +262,9 @@ pub(crate) fn engine_options(
         extra_vars,
         forks: run.forks.or(settings.forks),
         force_handlers: settings.force_handlers,
+        python_interpreter: set
+            .text("INTERPRETER_PYTHON")?
+            .filter(|set| !set.is_empty() && !set.starts_with("auto")),
         missing_handler_warns: !set.flag("ERROR_ON_MISSING_HANDLER")?,
         any_errors_fatal: set.flag("ANY_ERRORS_FATAL")?,
         strategy: set.text("DEFAULT_STRATEGY")?,

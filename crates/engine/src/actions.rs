@@ -90,6 +90,8 @@ pub(crate) enum Effect {
 pub(crate) use include::{Include, Included};
 pub(crate) use set_stats::Stats;
 
+pub(crate) use external::choose_interpreters;
+
 type Attempt<T> = Result<T, Error>;
 type Action = fn(&Call<'_>) -> Attempt<Prepared>;
 

@@ -14,6 +14,7 @@ mod includes;
 mod lookups;
 mod loops;
 mod play;
+mod python;
 mod scope;
 mod state;
 mod stats;

@@ -38,6 +38,8 @@ pub struct Options {
     pub verbosity: u8,
     /// Gather facts where a play does not say (`gathering = implicit`).
     pub gather_facts: Gathering,
+    /// `ANSIBLE_PYTHON_INTERPRETER`, when it names one: what runs modules in Python on hosts whose variables do not say.
+    pub python_interpreter: Option<String>,
     /// The configuration file that was read: `ansible_config_file`.
     pub config_file: Option<PathBuf>,
     /// Where the inventory comes from: `ansible_inventory_sources`.

@@ -62,6 +62,7 @@ impl Run {
                 links: links.clone(),
                 blobs,
                 loader,
+                packages: crate::python::Packages::default(),
                 events: Events::new(events),
                 stats: RwLock::default(),
             }

@@ -24,6 +24,8 @@ pub(crate) struct World {
     pub(crate) links: Arc<dyn Links>,
     pub(crate) blobs: Arc<dyn BlobStore>,
     pub(crate) loader: Arc<Loader>,
+    /// Modules in Python, as hosts get them.
+    pub(crate) packages: crate::python::Packages,
     pub(crate) events: Events,
     /// `set_stats`.
     pub(crate) stats: RwLock<CustomStats>,

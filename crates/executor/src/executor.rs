@@ -9,8 +9,9 @@ use system::{BlobSource, RealSystem};
 
 use crate::attempt::{Context, Runner, attempt};
 use crate::escalation::{self, Way};
+use crate::python::{self, Interpreters};
 use crate::workers::Workers;
-use crate::{Cancel, Manner, Program, jobs};
+use crate::{Cancel, Manner, Program, foreign, jobs};
 
 /// Facts are a courtesy: what takes longer is left out.
 const FACTS_LIMIT: Duration = Duration::from_secs(30);
@@ -19,6 +20,7 @@ const FACTS_LIMIT: Duration = Duration::from_secs(30);
 pub struct Executor {
     runner: Arc<Runner>,
     workers: Workers,
+    interpreters: Arc<Interpreters>,
 }
 
 impl Default for Executor {
@@ -30,12 +32,14 @@ impl Default for Executor {
 impl Executor {
     /// An executor whose become workers are this program.
     pub fn new(program: Program) -> Self {
-        Self::with_runner(program, modules_runner())
+        let interpreters = Arc::<Interpreters>::default();
+        let runner = runner_with(Arc::clone(&interpreters));
+        Self { interpreters, ..Self::with_runner(program, runner) }
     }
 
     /// An executor that does something else than modules; its workers are programs that do the same.
     pub(crate) fn with_runner(program: Program, runner: Arc<Runner>) -> Self {
-        Self { runner, workers: Workers::new(program) }
+        Self { runner, workers: Workers::new(program), interpreters: Arc::default() }
     }
 
     /// Carries out a plan: steps in order, to the first that does not go well unless the plan says to keep going.
@@ -86,9 +90,10 @@ impl Executor {
         }
     }
 
-    /// Ends the become workers that have nothing to do; for a resident agent that idles.
+    /// Ends the become workers and interpreters that have nothing to do; for a resident agent that idles.
     pub fn release_workers(&self) {
         self.workers.release();
+        self.interpreters.release();
     }
 }
 
@@ -104,10 +109,14 @@ pub fn goes_on_after(plan: &DeployPlan, outcome: &Outcome) -> bool {
 
 /// What carries out a step in this process: the module table, behind the real door.
 pub(crate) fn modules_runner() -> Arc<Runner> {
-    Arc::new(|step: &Step, context: &Context| {
+    runner_with(Arc::default())
+}
+
+fn runner_with(interpreters: Arc<Interpreters>) -> Arc<Runner> {
+    Arc::new(move |step: &Step, context: &Context| {
         if step.module == jobs::MODULE {
             return match context.manner {
-                Manner::New => jobs::start(step),
+                Manner::New => jobs::start(step, &*context.blobs),
                 Manner::InDoubt => Outcome::unknown("the job may have been started"),
             };
         }
@@ -120,9 +129,17 @@ pub(crate) fn modules_runner() -> Arc<Runner> {
             // As over SSH, where a login begins at home.
             directory: std::env::current_dir().ok(),
         });
-        match context.manner {
-            Manner::New => modules::run(step, &system),
-            Manner::InDoubt => modules::in_doubt(step, &system),
+        let carry_out = match context.manner {
+            Manner::New => modules::run,
+            Manner::InDoubt => modules::in_doubt,
+        };
+        match &*step.module {
+            python::MODULE => interpreters.run(step, context, &system),
+            foreign::MODULE => match foreign::prepare(step) {
+                Ok(step) => carry_out(&step, &system),
+                Err(skipped) => skipped,
+            },
+            _ => carry_out(step, &system),
         }
     })
 }

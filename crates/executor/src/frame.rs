@@ -21,8 +21,8 @@ const FRAME_LIMIT: u32 = 64 << 20;
 pub(crate) enum Order {
     /// Carry out a step.
     Run { call: u64, step: Box<PlainStep>, manner: Manner },
-    /// Carry out a step as a job that nobody waits for, and end.
-    Keep { step: Box<PlainStep>, job: Job },
+    /// Carry out a step as a job that nobody waits for, and end. The body is the content that it asks for.
+    Keep { step: Box<PlainStep>, job: Job, blob: Option<Digest> },
     /// Stop it.
     Cancel { call: u64 },
     /// Answers [`News::BlobRead`]; the bytes are the frame's body, none at the end.

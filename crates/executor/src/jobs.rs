@@ -2,7 +2,7 @@
 //! module `async_status` reads.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -38,10 +38,10 @@ pub(crate) struct Job {
 }
 
 /// Starts the job that a step describes, and does not wait for it.
-pub(crate) fn start(step: &Step) -> Outcome {
+pub(crate) fn start(step: &Step, blobs: &dyn BlobSource) -> Outcome {
     let wanted = Value::Object(step.args.clone());
     match serde_json::from_value(wanted) {
-        Ok(wanted) => try_start(step, wanted).map_or_else(
+        Ok(wanted) => try_start(step, wanted, blobs).map_or_else(
             |error| Outcome::failed(format!("cannot start a job: {error}")),
             Outcome::changed,
         ),
@@ -49,7 +49,8 @@ pub(crate) fn start(step: &Step) -> Outcome {
     }
 }
 
-fn try_start(step: &Step, wanted: Wanted) -> io::Result<Args> {
+fn try_start(step: &Step, wanted: Wanted, blobs: &dyn BlobSource) -> io::Result<Args> {
+    let (blob, content) = carried(&wanted.args, blobs)?;
     let directory = expand_home(&wanted.directory);
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
     let id = new_id();
@@ -73,8 +74,8 @@ fn try_start(step: &Step, wanted: Wanted) -> io::Result<Args> {
         .stderr(Stdio::null())
         .spawn()?;
     let mut orders = child.stdin.take().expect("its standard input is a pipe");
-    let order = Order::Keep { step: Box::new(PlainStep::from(&inner)), job };
-    frame::write(&mut orders, &order, &[])?;
+    let order = Order::Keep { step: Box::new(PlainStep::from(&inner)), job, blob };
+    frame::write(&mut orders, &order, &content)?;
     drop(orders);
     std::thread::spawn(move || child.wait());
     let mut result = Args::new();
@@ -85,11 +86,25 @@ fn try_start(step: &Step, wanted: Wanted) -> io::Result<Args> {
     Ok(result)
 }
 
+/// The content that a step will ask for: a job has no way back to the controller, so it takes it along.
+fn carried(args: &Args, blobs: &dyn BlobSource) -> io::Result<(Option<Digest>, Vec<u8>)> {
+    let mut content = Vec::new();
+    let Some(named) = args.get("_blob") else { return Ok((None, content)) };
+    let digest: Digest = serde_json::from_value(named.clone())?;
+    blobs.open(digest).map_err(io::Error::other)?.read_to_end(&mut content)?;
+    Ok((Some(digest), content))
+}
+
 /// The other end: carries the job out, in a session of its own so that nothing that ends with its starter ends it.
-pub(crate) fn keep(step: &Step, job: &Job, runner: &Arc<Runner>) -> ExitCode {
+pub(crate) fn keep(
+    step: &Step,
+    job: &Job,
+    (blob, content): (Option<Digest>, Vec<u8>),
+    runner: &Arc<Runner>,
+) -> ExitCode {
     // A process that leads its group already has left its starter's session.
     let _ = setsid();
-    let blobs: Arc<dyn BlobSource> = Arc::new(NoBlobs);
+    let blobs: Arc<dyn BlobSource> = Arc::new(Carried { blob, content });
     let ignore = |_, _| {};
     let outcome = attempt(runner, step, Manner::New, &blobs, &Cancel::default(), &ignore);
     let mut result = outcome.to_args();
@@ -139,11 +154,17 @@ fn expand_home(path: &str) -> PathBuf {
     }
 }
 
-/// Contents come from the controller, which a job does not wait for.
-struct NoBlobs;
+/// What the job took along.
+struct Carried {
+    blob: Option<Digest>,
+    content: Vec<u8>,
+}
 
-impl BlobSource for NoBlobs {
-    fn open(&self, _: Digest) -> system::Result<Box<dyn io::Read + Send>> {
+impl BlobSource for Carried {
+    fn open(&self, digest: Digest) -> system::Result<Box<dyn io::Read + Send>> {
+        if self.blob == Some(digest) {
+            return Ok(Box::new(io::Cursor::new(self.content.clone())));
+        }
         Err(system::Error::Refused(
             "a job in the background has no way to contents of the controller".to_owned(),
         ))

@@ -82,7 +82,9 @@ fn serve(orders: File, mut news: File, runner: &Arc<Runner>) -> ExitCode {
     while let Ok(Some((order, body))) = frame::read::<Order>(&mut orders) {
         match order {
             Order::Run { call, step, manner } => desk.start(call, (*step).into(), manner, runner),
-            Order::Keep { step, job } => return jobs::keep(&(*step).into(), &job, runner),
+            Order::Keep { step, job, blob } => {
+                return jobs::keep(&(*step).into(), &job, (blob, body), runner);
+            }
             Order::Cancel { call } => {
                 if let Some(cancel) = lock(&desk.running).get(&call) {
                     cancel.cancel();

@@ -19,18 +19,21 @@ const OTHER_FILES: &[&str] = &[
 pub(crate) struct Library {
     /// `ANSIBLE_LIBRARY`.
     pub(crate) configured: Vec<PathBuf>,
+    /// `ANSIBLE_MODULE_UTILS`.
+    pub(crate) module_utils: Vec<PathBuf>,
     learnt: Mutex<Learnt>,
 }
 
 #[derive(Debug, Default)]
 struct Learnt {
     directories: Vec<PathBuf>,
+    module_utils: Vec<PathBuf>,
     /// What was found so far.
     found: HashMap<String, Option<PathBuf>>,
 }
 
 impl Library {
-    /// Takes in the `library` beside a playbook or in a role.
+    /// Takes in the `library` and `module_utils` beside a playbook or in a role.
     pub(crate) fn learn(&self, source: &dyn Source, beside: &Path) {
         let directory = beside.join("library");
         let mut learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
@@ -38,6 +41,16 @@ impl Library {
             learnt.directories.push(directory);
             learnt.found.clear();
         }
+        let directory = beside.join("module_utils");
+        if source.is_dir(&directory) && !learnt.module_utils.contains(&directory) {
+            learnt.module_utils.push(directory);
+        }
+    }
+
+    /// Where modules in Python find what the content brings along for them.
+    pub(crate) fn module_utils(&self) -> Vec<PathBuf> {
+        let learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
+        learnt.module_utils.iter().chain(&self.module_utils).cloned().collect()
     }
 
     /// The file of a module.

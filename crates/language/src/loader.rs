@@ -107,6 +107,32 @@ impl Loader {
         self
     }
 
+    /// Directories of what modules in Python import from `ansible.module_utils` (`ANSIBLE_MODULE_UTILS`).
+    pub fn with_module_utils_path(mut self, path: Vec<PathBuf>) -> Self {
+        self.library.module_utils = path;
+        self
+    }
+
+    /// Directories of what modules in Python import: those of the playbook and of roles first.
+    pub fn module_utils(&self) -> Vec<PathBuf> {
+        self.library.module_utils()
+    }
+
+    /// Directories that hold `ansible_collections`.
+    pub fn collections_path(&self) -> &[PathBuf] {
+        &self.collections_path
+    }
+
+    /// The collection that a file lies in, as `NAMESPACE.NAME`.
+    pub fn collection_of(&self, path: &Path) -> Option<String> {
+        let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();
+        let at = parts.iter().rposition(|part| part == "ansible_collections")?;
+        match &parts[at + 1..] {
+            [namespace, name, _, ..] => Some(format!("{namespace}.{name}")),
+            _ => None,
+        }
+    }
+
     /// The file of a module that came with the content, by the name as written in a task: one that has the name of a
     /// module of ours takes its place, unless the task says `ansible.builtin`.
     pub fn module_file(&self, written: &str) -> Option<PathBuf> {

@@ -149,10 +149,11 @@ impl Outcome {
             [] => {}
             // Attributes alone are one dictionary, contents are a list: that is how playbooks know them.
             [diff] if matches!(diff.after, DiffContent::State(_)) => {
-                args.insert("diff".into(), diff.to_json());
+                args.entry("diff").or_insert_with(|| diff.to_json());
             }
             diffs => {
-                args.insert("diff".into(), diffs.iter().map(Diff::to_json).collect());
+                let list = || diffs.iter().map(Diff::to_json).collect();
+                args.entry("diff").or_insert_with(list);
             }
         }
         if !self.warnings.is_empty() {

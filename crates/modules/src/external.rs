@@ -3,15 +3,19 @@
 
 mod answer;
 
-use std::path::{Path, PathBuf};
+use std::io::{Cursor, Read};
+use std::path::PathBuf;
 
-use model::{Args, Digest};
+use model::{Args, Digest, Outcome};
 use serde_json::Value;
-use system::{Attributes, Command, Error, Probe, System, WriteFile};
+use system::{Attributes, Command, Error, Output, Probe, System, WriteFile};
 
 use crate::arguments::{arguments, choices, python_text};
 use crate::contract::{Change, Check, Failure, Module, warn};
 use crate::tool;
+
+/// How the text of a program says that its arguments are to be put into it.
+const JSON_ARGUMENTS: &str = "<<INCLUDE_ANSIBLE_MODULE_JSON_ARGS>>";
 
 choices! {
     /// How a program gets its arguments.
@@ -20,7 +24,7 @@ choices! {
         Json = "json",
         /// A file of `key=value` words, quoted for a shell.
         Words = "words",
-        /// They stand in its text already.
+        /// They are put into its text.
         Inside = "inside",
     }
 }
@@ -43,6 +47,11 @@ arguments! {
     }
 }
 
+/// What a module in Python came to that was run elsewhere, by what it printed. `diff`: differences are wanted.
+pub fn program_outcome(output: &Output, diff: bool) -> Outcome {
+    answer::outcome(output, diff)
+}
+
 /// There is a program to run.
 #[derive(Debug)]
 pub(crate) struct Run {
@@ -58,28 +67,28 @@ impl Module for External {
         if self.interpreters.is_empty() {
             return Ok(Check::CannotTell(Run { interpreter: None }));
         }
-        let find = |name: &String| {
-            const EXECUTE: i32 = 1;
-            if name.contains('/') {
-                return host.access(Path::new(name), EXECUTE).then(|| name.clone());
-            }
-            tool::find(host, name).map(|path| path.to_string_lossy().into_owned())
-        };
-        let interpreter = self.interpreters.iter().find_map(find).ok_or_else(|| {
-            Failure::new(format!(
-                "the module `{}` cannot run here: the host lacks its interpreter, {}",
-                self.name,
-                self.interpreters.join(" or ")
-            ))
-            .with("rc", 127)
-        })?;
+        let interpreter =
+            self.interpreters.iter().find_map(|name| tool::find_program(host, name)).ok_or_else(
+                || {
+                    Failure::new(format!(
+                        "the module `{}` cannot run here: the host lacks its interpreter, {}",
+                        self.name,
+                        self.interpreters.join(" or ")
+                    ))
+                    .with("rc", 127)
+                },
+            )?;
         Ok(Check::CannotTell(Run { interpreter: Some(interpreter) }))
     }
 
     fn apply(&self, run: Run, host: &dyn System, result: &mut Args) -> Result<(), Failure> {
         let scratch = host.scratch()?;
         let program = scratch.join(&self.name);
-        put(host, &program, &mut host.blob(self.blob)?, 0o700)?;
+        let mut content = host.blob(self.blob)?;
+        if self.style == Style::Inside {
+            content = Box::new(Cursor::new(self.with_arguments(content)?));
+        }
+        put(host, &program, &mut content, 0o700)?;
         let mut words = Vec::new();
         words.extend(run.interpreter);
         if !words.is_empty() {
@@ -113,6 +122,16 @@ impl Module for External {
 }
 
 impl External {
+    /// The program's text with its arguments in the place that it keeps for them.
+    fn with_arguments(&self, mut content: Box<dyn Read + Send>) -> Result<Vec<u8>, Failure> {
+        let mut text = String::new();
+        content.read_to_string(&mut text).map_err(|error| {
+            Failure::new(format!("cannot read the module `{}`: {error}", self.name))
+        })?;
+        let arguments = Value::Object(self.arguments.clone()).to_string();
+        Ok(text.replace(JSON_ARGUMENTS, &arguments).into_bytes())
+    }
+
     /// What stands in the file of arguments; `None`: there is no such file.
     fn arguments_file(&self) -> Result<Option<String>, Failure> {
         match self.style {
@@ -135,7 +154,7 @@ impl External {
 fn put(
     host: &dyn System,
     path: &PathBuf,
-    content: &mut dyn std::io::Read,
+    content: &mut dyn Read,
     mode: u32,
 ) -> Result<(), Failure> {
     Ok(host.write(WriteFile {

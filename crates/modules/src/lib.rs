@@ -61,5 +61,7 @@ mod wait_for;
 
 pub use arguments::{ArgType, Arguments, Field, Mismatch, Reader, Rules, Spec};
 pub use contract::{Change, Check, Failure, Module};
+pub use external::program_outcome;
 pub use registry::{Entry, MODULES, NOT_YET, find, names, nearest};
 pub use runner::{Answer, Examined, Purpose, examine, in_doubt, run};
+pub use tool::find_program;

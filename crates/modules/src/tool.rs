@@ -22,6 +22,15 @@ pub(crate) fn find(probe: &dyn Probe, name: &str) -> Option<PathBuf> {
         .find(|path| probe.access(path, EXECUTE))
 }
 
+/// A program as a step would start it: the path itself, or where one of that name is.
+pub fn find_program(probe: &dyn Probe, name: &str) -> Option<String> {
+    const EXECUTE: i32 = 1;
+    if name.contains('/') {
+        return probe.access(Path::new(name), EXECUTE).then(|| name.to_owned());
+    }
+    find(probe, name).map(|path| path.to_string_lossy().into_owned())
+}
+
 /// Runs a program that must succeed; what it wrote to standard error becomes the message.
 pub(crate) fn run(system: &dyn System, command: &Command) -> Result<Output, Failure> {
     let output = system.run(command)?;

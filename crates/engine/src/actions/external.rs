@@ -2,81 +2,99 @@
 
 use std::path::Path;
 
+use jinja::Templar;
 use model::{Args, Outcome, Verdict};
 use serde_json::{Value, json};
 
 use super::{Attempt, Call, Draft, Prepared, failure, io_failure};
-use crate::attributes::Attributes;
-use crate::talk::Way;
+use crate::python::{self, Content};
 
 /// How the text of a program says that its arguments are to be put into it.
 const JSON_ARGUMENTS: &str = "<<INCLUDE_ANSIBLE_MODULE_JSON_ARGS>>";
+/// What runs modules in Python where nothing says what does, in Ansible's order.
+const PYTHONS: [&str; 8] = [
+    "python3.13",
+    "python3.12",
+    "python3.11",
+    "python3.10",
+    "python3.9",
+    "python3.8",
+    "/usr/bin/python3",
+    "python3",
+];
 
-/// A program, ready to be sent.
-struct Program {
-    args: Args,
-    text: Option<String>,
-    /// It says by itself what it would do.
-    knows_check_mode: bool,
-}
+/// The step that runs a program, and the one that runs a module in Python.
+const PROGRAM: &str = "external_module";
+const PYTHON: &str = "python_module";
+/// An argument until the host is known: the names under which its variables may say what runs the program.
+const NAMES: &str = "_interpreter_names";
+const INTERPRETERS: &str = "_interpreters";
 
 /// The step that runs the module in a file.
 pub(super) fn run(call: &Call<'_>, path: &Path) -> Attempt<Prepared> {
     let bytes =
         jinja::read_regular(path).map_err(|error| io_failure("read module", path, &error))?;
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let program = program(call, path, &name, &bytes)?;
-    let blobs = call.world.blobs.clone();
-    let verbosity = call.world.options.verbosity;
-    Ok(Prepared::Talk(Box::new(move |way| {
-        Box::pin(async move {
-            let check = way.attributes.mode.check;
-            if check && !program.knows_check_mode {
-                let message = format!("remote module ({name}) does not support check mode");
-                let mut outcome = Outcome::skipped(&message);
-                outcome.result.insert("msg".into(), message.into());
-                return Ok((outcome, Vec::new()));
+    let mut arguments = call.json_args()?;
+    let own = json!({
+        "_ansible_debug": false,
+        "_ansible_ignore_unknown_opts": false,
+        "_ansible_keep_remote_files": false,
+        "_ansible_module_name": call.planned.task.action.written,
+        "_ansible_remote_tmp": "~/.ansible/tmp",
+        "_ansible_selinux_special_fs": ["fuse", "nfs", "vboxsf", "ramfs", "9p", "vfat"],
+        "_ansible_shell_executable": "/bin/sh",
+        "_ansible_socket": null,
+        "_ansible_syslog_facility": "LOG_USER",
+        "_ansible_target_log_info": null,
+        "_ansible_tmpdir": null,
+        "_ansible_tracebacks_for": [],
+        "_ansible_verbosity": call.world.options.verbosity,
+        "_ansible_version": call.world.packages.version(),
+    });
+    if let Value::Object(own) = own {
+        arguments.extend(own);
+    }
+    let text = std::str::from_utf8(&bytes).ok().filter(|text| !text.contains('\0'));
+    let (module, mut args) = match text {
+        Some(text) if python::imports_module_utils(text) => {
+            (PYTHON, python_module(call, path, &name, text)?)
+        }
+        text => (PROGRAM, program(call, path, &bytes, text)?),
+    };
+    args.insert("name".into(), name.into());
+    args.insert("_arguments".into(), Value::Object(arguments));
+    let draft = Draft { module: module.to_owned(), args };
+    let is_program = module == PROGRAM;
+    let join = move |outcomes: Vec<Outcome>| {
+        let judged = outcomes.into_iter().map(|outcome| judged(outcome, is_program));
+        super::single(judged.collect())
+    };
+    Ok(Prepared::Steps(vec![draft], Box::new(join)))
+}
+
+/// Names the interpreters that a host's variables choose for the programs among the steps.
+pub(crate) fn choose_interpreters(drafts: &mut [Draft], templar: &Templar<'_>) -> Attempt<()> {
+    for draft in drafts {
+        let Some(Value::Array(names)) = draft.args.shift_remove(NAMES) else { continue };
+        for name in names.iter().filter_map(Value::as_str) {
+            let value = templar.variable(&format!("ansible_{name}_interpreter"))?;
+            if value.is_undefined() || value.is_none() || value.to_string().starts_with("auto") {
+                continue;
             }
-            let mut args = program.args;
-            let own = json!({
-                "_ansible_check_mode": check,
-                "_ansible_diff": way.attributes.mode.diff,
-                "_ansible_no_log": way.no_log,
-                "_ansible_verbosity": verbosity,
-                "_ansible_debug": false,
-                "_ansible_module_name": name,
-                "_ansible_version": "2.19.0",
-            });
-            let mut given = args.get("_arguments").cloned().unwrap_or_else(|| json!({}));
-            if let (Some(given), Value::Object(own)) = (given.as_object_mut(), own) {
-                given.extend(own);
-            }
-            let content = match program.text {
-                Some(text) => text.replace(JSON_ARGUMENTS, &given.to_string()).into_bytes(),
-                None => bytes,
-            };
-            let digest = match blobs.add(&content) {
-                Ok(digest) => digest,
-                Err(error) => {
-                    let message = format!("cannot keep the module: {error}");
-                    return Ok((Outcome::failed(message), Vec::new()));
-                }
-            };
-            args.insert("_blob".into(), digest.to_string().into());
-            args.insert("_arguments".into(), given);
-            // The program is told of check mode and keeps to it: it must run to say what it would do.
-            let mut attributes: Attributes = way.attributes.clone();
-            attributes.mode.check = false;
-            let way = Way { attributes: &attributes, ..*way };
-            let draft = Draft { module: "external_module".into(), args };
-            Ok(super::single(vec![judged(way.ask_once(draft).await?)]))
-        })
-    })))
+            draft.args.insert(INTERPRETERS.into(), json!([value.to_string()]));
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// A module may say that it skipped itself.
-fn judged(mut outcome: Outcome) -> Outcome {
-    outcome.result.shift_remove("invocation");
+fn judged(mut outcome: Outcome, is_program: bool) -> Outcome {
+    if is_program {
+        // How it was started is nobody's business; its own arguments are not known to it.
+        outcome.result.shift_remove("invocation");
+    }
     if outcome.result.get("skipped") == Some(&Value::Bool(true)) && !outcome.is_failed() {
         let reason = outcome.result.get("msg").and_then(Value::as_str).unwrap_or_default();
         outcome.verdict = Verdict::Skipped { reason: reason.to_owned() };
@@ -84,21 +102,48 @@ fn judged(mut outcome: Outcome) -> Outcome {
     outcome
 }
 
-fn program(call: &Call<'_>, path: &Path, name: &str, bytes: &[u8]) -> Attempt<Program> {
+/// A module in Python with all that it imports.
+fn python_module(call: &Call<'_>, path: &Path, name: &str, text: &str) -> Attempt<Args> {
+    let loader = &call.world.loader;
+    let written = &*call.planned.task.action.written;
+    let module = match loader.collection_of(path) {
+        Some(collection) => format!("ansible_collections.{collection}.plugins.modules.{name}"),
+        None => format!("ansible.legacy.{name}"),
+    };
+    let content = Content {
+        file: path,
+        module: &module,
+        module_utils: loader.module_utils(),
+        collections: loader.collections_path().to_vec(),
+    };
+    let digest = call
+        .world
+        .packages
+        .digest(&content, text, &call.world.blobs)
+        .map_err(|problem| failure(format!("the module `{written}`: {problem}")))?;
     let mut args = Args::new();
-    args.insert("name".into(), name.into());
-    args.insert("_arguments".into(), Value::Object(call.json_args()?));
-    let text = std::str::from_utf8(bytes).ok().filter(|text| !text.contains('\0'));
+    args.insert("_blob".into(), digest.to_string().into());
+    args.insert(NAMES.into(), json!(["python"]));
+    let interpreters = match &call.world.options.python_interpreter {
+        Some(set) => vec![set.clone()],
+        None => PYTHONS.map(str::to_owned).to_vec(),
+    };
+    args.insert(INTERPRETERS.into(), interpreters.into());
+    Ok(args)
+}
+
+/// Any other program: how it wants its arguments, and what runs it.
+fn program(call: &Call<'_>, path: &Path, bytes: &[u8], text: Option<&str>) -> Attempt<Args> {
+    let mut args = Args::new();
+    let digest = call.world.blobs.add(bytes);
+    let digest = digest.map_err(|error| io_failure("keep module", path, &error))?;
+    args.insert("_blob".into(), digest.to_string().into());
+    let knows_check_mode = contains(bytes, b"check_mode");
+    args.insert("_knows_check_mode".into(), knows_check_mode.into());
     let Some(text) = text else {
         args.insert("_style".into(), "json".into());
-        return Ok(Program { args, text: None, knows_check_mode: contains(bytes, b"check_mode") });
+        return Ok(args);
     };
-    if imports_module_utils(text) {
-        return Err(failure(format!(
-            "the module `{name}` ({}) is written in Python with ansible.module_utils, which cannot be run yet",
-            path.display()
-        )));
-    }
     let style = if text.contains(JSON_ARGUMENTS) {
         "inside"
     } else if text.contains("WANT_JSON") {
@@ -110,31 +155,17 @@ fn program(call: &Call<'_>, path: &Path, name: &str, bytes: &[u8]) -> Attempt<Pr
     let line = text.lines().next().and_then(|line| line.strip_prefix("#!")).ok_or_else(|| {
         failure(format!("module ({}) is missing interpreter line", path.display()))
     })?;
-    let (interpreters, options) = interpreters(call, line)?;
-    args.insert("_interpreters".into(), interpreters.into());
-    args.insert("_options".into(), options.into());
-    Ok(Program {
-        args,
-        text: (style == "inside").then(|| text.to_owned()),
-        knows_check_mode: text.contains("check_mode"),
-    })
+    interpreters(&mut args, line);
+    Ok(args)
 }
 
 fn contains(bytes: &[u8], word: &[u8]) -> bool {
     bytes.windows(word.len()).any(|window| window == word)
 }
 
-/// Whether a program in Python needs what Ansible packs with modules.
-fn imports_module_utils(text: &str) -> bool {
-    text.lines().map(str::trim_start).any(|line| {
-        let is_import = line.starts_with("from ") || line.starts_with("import ");
-        is_import && (line.contains("ansible.module_utils") || line.contains(".module_utils."))
-    })
-}
-
 /// What may run a program whose first line this is: what `ansible_NAME_interpreter` says, else what the line says and,
 /// for Python, whichever there is.
-fn interpreters(call: &Call<'_>, line: &str) -> Attempt<(Vec<String>, Vec<String>)> {
+fn interpreters(args: &mut Args, line: &str) {
     let mut words = line.split_whitespace();
     let mut program = words.next().unwrap_or_default().to_owned();
     if program.ends_with("/env") {
@@ -143,34 +174,14 @@ fn interpreters(call: &Call<'_>, line: &str) -> Attempt<(Vec<String>, Vec<String
     let options: Vec<String> = words.map(str::to_owned).collect();
     let base = program.rsplit('/').next().unwrap_or_default().to_owned();
     let is_python = base.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.') == "python";
-    let names = [base.as_str(), if is_python { "python" } else { "" }];
-    for name in names.into_iter().filter(|name| !name.is_empty()) {
-        let value = call.templar.variable(&format!("ansible_{name}_interpreter"))?;
-        if !value.is_undefined() && !value.is_none() && !value.to_string().starts_with("auto") {
-            return Ok((vec![value.to_string()], options));
-        }
-    }
     let mut found = vec![program];
+    let mut names = vec![base];
     if is_python {
+        names.push("python".to_owned());
         found.extend(["python3".to_owned(), "/usr/bin/python3".to_owned(), "python".to_owned()]);
     }
-    Ok((found, options))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::imports_module_utils;
-
-    #[test]
-    fn imports_are_told() {
-        for (text, wanted) in [
-            ("from ansible.module_utils.basic import AnsibleModule\n", true),
-            ("    import ansible.module_utils.basic as b\n", true),
-            ("from ansible.module_utils import basic\n", true),
-            ("from ..module_utils.x import y\n", true),
-            ("# needs ansible.module_utils\nimport json\n", false),
-        ] {
-            assert_eq!(imports_module_utils(text), wanted, "{text}");
-        }
-    }
+    names.retain(|name| !name.is_empty());
+    args.insert(NAMES.into(), names.into());
+    args.insert(INTERPRETERS.into(), found.into());
+    args.insert("_options".into(), options.into());
 }

@@ -8,7 +8,7 @@ use language::{Layer, Level, Scope};
 use model::{HostName, Outcome};
 
 use super::{Attempt, HostTask, TaskCx, What, Work};
-use crate::actions::{self, Call, Prepared};
+use crate::actions::{self, Call, Draft, Prepared};
 use crate::attributes::{Attributes, Keywords};
 use crate::cursor::Leaf;
 use crate::link::{Connection, Target};
@@ -80,30 +80,32 @@ impl HostTask<'_> {
                 work.effects = effects;
                 work.what = What::Done { judge: true };
             }
-            Prepared::Steps(drafts, join) => {
-                let (target, attributes) = self.way(work, &keywords, default)?;
+            Prepared::Steps(mut drafts, join) => {
+                let (target, attributes) = self.way(work, &keywords, default, &mut drafts)?;
                 let (drafts, join, job) = self.as_job(&keywords, drafts, join)?;
                 work.what = What::Steps { target, attributes, drafts, join, job };
             }
             Prepared::Talk(talk) => {
-                let (target, attributes) = self.way(work, &keywords, default)?;
+                let (target, attributes) = self.way(work, &keywords, default, &mut [])?;
                 work.what = What::Talk { target, attributes, talk };
             }
         }
         Ok(())
     }
 
-    /// Where the steps go, and how they run there.
+    /// Where the steps go, and how they run there. What depends on that host's variables is settled in them.
     fn way(
         &self,
         work: &Work,
         keywords: &Keywords<'_>,
         default: Connection,
+        drafts: &mut [Draft],
     ) -> Attempt<(Box<Target>, Box<Attributes>)> {
         let scope = work.delegated.as_ref().map(|name| self.scope_of(name, work));
         let there = scope.as_ref().map(|scope| self.templar(scope));
         let there =
             Keywords { planned: self.planned, templar: there.as_ref().unwrap_or(keywords.templar) };
+        actions::choose_interpreters(drafts, there.templar)?;
         let host = work.delegated.as_ref().unwrap_or(self.host);
         let options = &self.cx.world.options;
         Ok((

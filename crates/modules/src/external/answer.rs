@@ -1,7 +1,7 @@
 //! What a module that is not ours printed, read as a result.
 
-use model::Args;
-use serde_json::Value;
+use model::{Args, Diff, DiffContent, Outcome, Verdict};
+use serde_json::{Value, json};
 use system::Output;
 
 use crate::contract::{Failure, WARNINGS};
@@ -13,6 +13,59 @@ pub(super) struct Answer {
     pub(super) warnings: Vec<String>,
     /// It failed, and says why.
     pub(super) failure: Option<String>,
+}
+
+/// What was printed, as the outcome of a step.
+pub(super) fn outcome(output: &Output, diff: bool) -> Outcome {
+    let Answer { result, warnings, failure } = match parse(output) {
+        Ok(answer) => answer,
+        Err(failure) => {
+            let mut outcome = Outcome::failed(failure.message);
+            outcome.result = failure.result;
+            return outcome;
+        }
+    };
+    let skipped = result.get("skipped").is_some_and(is_true);
+    let verdict = match failure {
+        Some(message) => Verdict::Failed { message },
+        None if skipped => {
+            let reason = result.get("msg").and_then(Value::as_str).unwrap_or_default().to_owned();
+            Verdict::Skipped { reason }
+        }
+        None if result.get("changed") == Some(&Value::Bool(true)) => Verdict::Changed,
+        None => Verdict::Ok,
+    };
+    let mut outcome = Outcome::new(verdict, Args::new());
+    outcome.warnings = warnings;
+    // It stays in the result as the module gave it, and is shown as all differences are.
+    outcome.diff = result.get("diff").filter(|_| diff).and_then(diffs).unwrap_or_default();
+    outcome.result = result;
+    outcome
+}
+
+/// Differences in the form in which modules return them; `None` for what has no such form.
+fn diffs(value: &Value) -> Option<Vec<Diff>> {
+    let list = match value {
+        Value::Array(list) => list.as_slice(),
+        one => std::slice::from_ref(one),
+    };
+    let text = |diff: &Value, key: &str| diff.get(key).and_then(Value::as_str).map(str::to_owned);
+    let side = |diff: &Value, key: &str| match diff.get(key) {
+        None | Some(Value::Null) => DiffContent::Text(String::new()),
+        Some(Value::String(text)) => DiffContent::Text(text.clone()),
+        Some(state) => DiffContent::State(state.clone()),
+    };
+    list.iter()
+        .map(|diff| {
+            diff.get("before").or(diff.get("after"))?;
+            Some(Diff {
+                before_header: text(diff, "before_header").unwrap_or_default(),
+                after_header: text(diff, "after_header").unwrap_or_default(),
+                before: side(diff, "before"),
+                after: side(diff, "after"),
+            })
+        })
+        .collect()
 }
 
 /// Finds the JSON object in what was printed.
@@ -37,8 +90,12 @@ pub(super) fn parse(output: &Output) -> Result<Answer, Failure> {
         answer.warnings.push(format!("Module invocation had junk after the JSON data: {junk}"));
     }
     if let Some(Value::Array(list)) = result.shift_remove(WARNINGS) {
-        answer.warnings.extend(list.iter().filter_map(Value::as_str).map(str::to_owned));
+        answer.warnings.extend(list.iter().filter_map(message_of));
     }
+    if let Some(Value::Array(list)) = result.get_mut("deprecations") {
+        list.iter_mut().for_each(plain_deprecation);
+    }
+    let raised = result.shift_remove("_muster_raised").is_some();
     result.retain(|name, _| !name.starts_with("_ansible_"));
     for name in ["stdout", "stderr"] {
         if let Some(text) = result.get(name).and_then(Value::as_str) {
@@ -54,10 +111,42 @@ pub(super) fn parse(output: &Output) -> Result<Answer, Failure> {
     result.insert("changed".into(), changed.into());
     if failed {
         let message = result.get("msg").and_then(Value::as_str);
-        answer.failure = Some(message.unwrap_or("the module failed and did not say why").into());
+        let message = message.unwrap_or("the module failed and did not say why").to_owned();
+        if raised {
+            result.insert("msg".into(), format!("Task failed: Module failed: {message}").into());
+        }
+        answer.failure = Some(message);
     }
     answer.result = result;
     Ok(answer)
+}
+
+/// The text of a warning, which newer modules wrap.
+fn message_of(warning: &Value) -> Option<String> {
+    let text = warning.as_str().or_else(|| warning.get("event")?.get("msg")?.as_str())?;
+    Some(text.to_owned())
+}
+
+/// A deprecation in the form that playbooks know, whichever form the module gave it.
+fn plain_deprecation(deprecation: &mut Value) {
+    let Some(message) = message_of(deprecation) else { return };
+    let mut plain = Args::new();
+    let deprecator = deprecation.get("deprecator");
+    let resolved = deprecator.and_then(|by| by.get("resolved_name")).and_then(Value::as_str);
+    let collection: Option<String> =
+        resolved.map(|name| name.split('.').take(2).collect::<Vec<_>>().join("."));
+    plain.insert("msg".into(), message.into());
+    if let Some(deprecator) = deprecator.filter(|by| !by.is_null()) {
+        let kind = deprecator.get("type").and_then(|kind| kind.get("value"));
+        plain.insert("deprecator".into(), json!({ "resolved_name": resolved, "type": kind }));
+    }
+    for key in ["version", "date"] {
+        if let Some(value) = deprecation.get(key).filter(|value| !value.is_null()) {
+            plain.insert(key.into(), value.clone());
+        }
+    }
+    plain.insert("collection_name".into(), collection.into());
+    *deprecation = plain.into();
 }
 
 fn is_true(value: &Value) -> bool {
