@@ -62,6 +62,7 @@ pub(crate) fn load(wanted: Wanted, settings: &Settings) -> Result<Content, CliEr
         .with_module_utils_path(settings.module_utils.clone())
         .with_actions(actions())
         .with_vault(vault.clone())
+        .with_duplicates(settings.duplicates)
         .with_extra_vars(extra);
     let mut loaded = Vec::new();
     for path in &playbooks {

@@ -103,6 +103,8 @@ pub(crate) fn engine_run(
     let mut environment = crate::lookups::environment().with_vault(vault);
     environment.allow_broken_conditionals =
         configuration.flag("ALLOW_BROKEN_CONDITIONALS").unwrap_or_default();
+    environment.allow_embedded_templates =
+        configuration.flag("ALLOW_EMBEDDED_TEMPLATES").unwrap_or(true);
     environment.configuration = Some(configuration);
     Run { playbooks, inventory, options, links, blobs, loader, environment, events }
 }

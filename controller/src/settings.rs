@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine::Gathering;
-use language::InventoryOptions;
+use language::{Duplicates, InventoryOptions};
 
 use crate::error::CliError;
 pub(crate) use config_file::ConfigFile;
@@ -53,6 +53,7 @@ pub(crate) struct Settings {
     pub(crate) module_utils: Vec<PathBuf>,
     pub(crate) forks: Option<usize>,
     pub(crate) gathering: Gathering,
+    pub(crate) duplicates: Duplicates,
     pub(crate) connection: Option<String>,
     pub(crate) remote_user: Option<String>,
     pub(crate) private_key: Option<PathBuf>,
@@ -133,6 +134,11 @@ impl Settings {
                 Some("explicit") => Gathering::Explicit,
                 Some("smart") => Gathering::Smart,
                 _ => Gathering::Implicit,
+            },
+            duplicates: match set.text("DUPLICATE_YAML_DICT_KEY")?.as_deref() {
+                Some("error") => Duplicates::Refuse,
+                Some("ignore") => Duplicates::Ignore,
+                _ => Duplicates::Warn,
             },
             connection: given("DEFAULT_TRANSPORT")?,
             remote_user: set.text("DEFAULT_REMOTE_USER")?,

@@ -266,6 +266,9 @@ pub(crate) fn engine_options(
             .text("INTERPRETER_PYTHON")?
             .filter(|set| !set.is_empty() && !set.starts_with("auto")),
         missing_handler_warns: !set.flag("ERROR_ON_MISSING_HANDLER")?,
+        merge_hashes: set.text("DEFAULT_HASH_BEHAVIOUR")?.as_deref() == Some("merge"),
+        private_role_vars: set.flag("DEFAULT_PRIVATE_ROLE_VARS")?,
+        facts_stay_inside: !set.flag("INJECT_FACTS_AS_VARS")?,
         any_errors_fatal: set.flag("ANY_ERRORS_FATAL")?,
         strategy: set.text("DEFAULT_STRATEGY")?,
         task_timeout: set.number("TASK_TIMEOUT")?.unwrap_or(0),

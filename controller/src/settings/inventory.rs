@@ -30,6 +30,7 @@ pub(super) fn options(set: &Configuration) -> Result<InventoryOptions, CliError>
         },
         show_program_errors: set.plugin_flag(("inventory", "script"), "always_show_stderr")?,
         use_extra_vars: set.plugin_flag(("inventory", "constructed"), "use_extra_vars")?,
+        merge_hashes: text("DEFAULT_HASH_BEHAVIOUR")? == "merge",
         precedence: precedence(set)?,
         ..InventoryOptions::default()
     })

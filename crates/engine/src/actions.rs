@@ -92,6 +92,9 @@ pub(crate) use set_stats::Stats;
 
 pub(crate) use external::choose_interpreters;
 
+/// An entry of a result that says that it must not be shown.
+pub(crate) const HIDDEN: &str = "_ansible_no_log";
+
 type Attempt<T> = Result<T, Error>;
 type Action = fn(&Call<'_>) -> Attempt<Prepared>;
 

@@ -43,15 +43,21 @@ impl<'a> Keywords<'a> {
         pick: impl Fn(&'a Common) -> Option<&'a Value>,
         parse: impl FnOnce(&Value) -> Result<T, Error>,
     ) -> Result<Option<T>, Error> {
-        let Some(raw) = self.planned.inherited(pick) else { return Ok(None) };
-        let place = || raw.origin().map(|origin| (**origin).clone());
-        let read = self.templar.resolve(raw).and_then(|value| {
-            let is_set = !value.is_omit() && !value.is_none();
-            is_set.then(|| parse(&value)).transpose()
-        });
-        read.map_err(|error| {
-            error.at(place).purpose(format!("Error processing keyword '{name}'"), place())
-        })
+        let mut parse = Some(parse);
+        for raw in self.planned.chain.iter().filter_map(|common| pick(common)) {
+            let place = || raw.origin().map(|origin| (**origin).clone());
+            let failed = |error: Error| {
+                error.at(place).purpose(format!("Error processing keyword '{name}'"), place())
+            };
+            let value = self.templar.resolve(raw).map_err(failed)?;
+            // What is omitted is as if it were not written: what is around it counts.
+            if value.is_omit() {
+                continue;
+            }
+            let parse = parse.take().filter(|_| !value.is_none());
+            return parse.map(|parse| parse(&value)).transpose().map_err(failed);
+        }
+        Ok(None)
     }
 
     fn value(
@@ -153,7 +159,7 @@ impl<'a> Keywords<'a> {
         let gathers = &*self.planned.task.action.written == "gather_facts";
         for raw in self.planned.gathered(|c| &c.environment) {
             let value = match self.templar.resolve(raw) {
-                Err(error) if gathers && error.is_undefined() => continue,
+                Err(error) if gathers && error.is_undefined() => self.known_parts(raw),
                 Err(error) => {
                     let place = raw.origin().map(|origin| (**origin).clone());
                     return Err(error.purpose("Error processing keyword 'environment'", place));
@@ -170,6 +176,16 @@ impl<'a> Keywords<'a> {
             }
         }
         Ok(environment)
+    }
+
+    /// Of a dictionary, the entries that can be known already.
+    fn known_parts(&self, raw: &Value) -> Value {
+        let entries = raw.as_dict().map(jinja::Dict::snapshot).unwrap_or_default();
+        let known = entries.into_iter().filter_map(|(name, value)| {
+            let value = self.templar.resolve(&value).ok()?;
+            Some((name, value))
+        });
+        Value::dict(known.collect())
     }
 
     /// Variables win over keywords, keywords over the command line.

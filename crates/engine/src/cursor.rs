@@ -111,11 +111,11 @@ impl<T> Cursor<T> {
     }
 
     /// The leaf to run next, passing over those that are not wanted (handlers that nobody notified).
-    pub(crate) fn peek(&mut self, wanted: impl Fn(&T) -> bool) -> Option<Arc<Leaf<T>>> {
+    pub(crate) fn peek(&mut self, wanted: impl Fn(&Leaf<T>) -> bool) -> Option<Arc<Leaf<T>>> {
         loop {
             let frame = self.frames.last_mut()?;
             match frame.items().get(frame.index) {
-                Some(Node::Leaf(leaf)) if wanted(&leaf.task) => return Some(leaf.clone()),
+                Some(Node::Leaf(leaf)) if wanted(leaf) => return Some(leaf.clone()),
                 Some(Node::Leaf(_)) => frame.index += 1,
                 Some(Node::Block(block)) => {
                     let block = block.clone();
@@ -205,7 +205,7 @@ mod tests {
     fn walk(body: Vec<Node<&'static str>>) -> (String, bool) {
         let mut cursor = Cursor::new(Arc::new(BlockNode::plain(body)));
         let mut seen = Vec::new();
-        while let Some(leaf) = cursor.peek(|name| !name.starts_with('-')) {
+        while let Some(leaf) = cursor.peek(|leaf| !leaf.task.starts_with('-')) {
             seen.push(leaf.task);
             if leaf.task.starts_with('!') { cursor.fail() } else { cursor.advance() }
         }

@@ -44,6 +44,12 @@ pub struct Options {
     pub config_file: Option<PathBuf>,
     /// Where the inventory comes from: `ansible_inventory_sources`.
     pub inventory_sources: Vec<String>,
+    /// `hash_behaviour = merge`: dictionaries of one name are merged, not replaced.
+    pub merge_hashes: bool,
+    /// `private_role_vars`: a role's variables are seen by its own tasks alone.
+    pub private_role_vars: bool,
+    /// `inject_facts_as_vars = False`: facts are seen in `ansible_facts` alone.
+    pub facts_stay_inside: bool,
     /// Defaults for connections and privileges, below what plays and variables say.
     pub defaults: Defaults,
 }

@@ -8,6 +8,7 @@ mod handlers;
 mod includes;
 mod meta;
 mod round;
+mod start;
 mod strategy;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -29,6 +30,7 @@ use crate::task::TaskDone;
 use crate::walk::{Builder, Planned, PlayedRole};
 use crate::world::World;
 use round::Round;
+use start::Start;
 pub(crate) use strategy::Strategy;
 use strategy::View;
 
@@ -77,6 +79,8 @@ struct Walker {
     cursor: Cursor<Planned>,
     state: Arc<RwLock<HostState>>,
     stand: Stand,
+    /// `--start-at-task`.
+    start: Start,
     /// It has begun a task.
     begun: bool,
     /// Uses of roles that `meta: end_role` left.
@@ -98,12 +102,13 @@ impl Walker {
     }
 
     fn peek(&mut self, world: &World, scope: &PlayScope) -> Option<Place> {
-        let Self { cursor, state, left_roles, .. } = self;
-        cursor.peek(|planned| match planned.handler {
+        let Self { cursor, state, left_roles, start, .. } = self;
+        cursor.peek(|leaf| match leaf.task.handler {
             Some(number) => read(state).notified.contains(&number),
             None => {
-                !left_roles.iter().any(|role| planned.is_within(role))
-                    && is_chosen(world, scope, state, planned)
+                start.lets(leaf)
+                    && !left_roles.iter().any(|role| leaf.task.is_within(role))
+                    && is_chosen(world, scope, state, &leaf.task)
             }
         })
     }
@@ -123,12 +128,14 @@ impl<'a> Batch<'a> {
             let state =
                 world.hosts.get(host.as_str()).expect("the play chose hosts that are known");
             let cursor = Cursor::new(root.clone());
+            let start = Start::find(world, &scope, &state, root);
             let stand = Stand::Idle;
-            let walker = Walker { cursor, state, stand, begun: false, left_roles: Vec::new() };
+            let walker =
+                Walker { cursor, state, stand, start, begun: false, left_roles: Vec::new() };
             (host.clone(), walker)
         };
         let walkers: IndexMap<HostName, Walker> = hosts.iter().map(walker).collect();
-        Self {
+        let batch = Self {
             world,
             play,
             scope: Arc::new(scope),
@@ -141,7 +148,9 @@ impl<'a> Batch<'a> {
             end: BatchEnd::Done,
             inserted: 0,
             begun: 0,
-        }
+        };
+        batch.note_start();
+        batch
     }
 
     /// Plays to the end.
@@ -347,10 +356,9 @@ pub(crate) fn play_flag(
     name: &str,
     raw: Option<&Value>,
 ) -> Result<Option<bool>, Diagnostic> {
-    raw.map(|raw| {
-        templar.resolve(raw).and_then(|value| to_bool(name, &value)).map_err(Diagnostic::from)
-    })
-    .transpose()
+    let value = raw.map(|raw| templar.resolve(raw)).transpose().map_err(Diagnostic::from)?;
+    let value = value.filter(|value| !value.is_none() && !value.is_omit());
+    value.map(|value| to_bool(name, &value)).transpose().map_err(Diagnostic::from)
 }
 
 /// The hosts of the run that have not failed, in the order of `hosts`.

@@ -46,16 +46,20 @@ impl Run {
     pub async fn play(self) -> RunStatus {
         let Self { playbooks, inventory, options, links, blobs, loader, mut environment, events } =
             self;
-        let extra = options
-            .extra_vars
-            .iter()
-            .map(|(name, value)| (Arc::from(name.as_str()), value.clone()))
-            .collect();
+        let mut extra: IndexMap<Arc<str>, Value> = IndexMap::new();
+        for (name, value) in &options.extra_vars {
+            let value = match extra.get(name.as_str()).filter(|_| options.merge_hashes) {
+                Some(known) => language::merged(known, value),
+                None => value.clone(),
+            };
+            extra.insert(name.as_str().into(), value);
+        }
         let world = Arc::new_cyclic(|world| {
             crate::lookups::register(&mut environment, world);
             World {
                 environment,
                 extra: Arc::new(Layer::new(Level::ExtraVars, "extra vars", extra)),
+                start_at: RwLock::new(options.start_at_task.clone()),
                 options,
                 inventory: RwLock::new(inventory),
                 hosts: Hosts::default(),
@@ -76,6 +80,11 @@ impl Run {
                 true
             }
         };
+        if let Some(name) = &*read(&world.start_at) {
+            world.events.warn(format!(
+                "No matching task \"{name}\" found. Note: --start-at-task can only follow static includes."
+            ));
+        }
         links.close().await;
         let recap = world.events.recap();
         let status = match (aborted, recap.exit_code()) {
@@ -151,7 +160,7 @@ async fn play_batch(
     scope.hosts = hosts.to_vec();
     scope.magic = play_magic(world, play, base, hosts, batch);
     load_vars_files(world, play, &mut scope, batch)?;
-    let mut builder = Builder::default();
+    let mut builder = Builder::new(world.options.private_role_vars);
     let gather = with_play_templar(world, play, &scope, |templar| {
         play_flag(templar, "gather_facts", play.gather_facts.as_ref())
     })?;
@@ -301,6 +310,7 @@ fn play_magic(
     set("ansible_config_file", config.map_or_else(Value::none, |path| path_value(&absolute(path))));
     set("ansible_inventory_sources", texts(&options.inventory_sources));
     set("inventory_dir", inventory_directory(world));
+    set("ansible_playbook_python", path_value(&python()));
     let bare = PlayScope { magic: magic("play", vars.clone()), ..scope.clone() };
     vars.insert("hostvars".into(), HostVars::value(world, bare));
     magic("play", vars)
@@ -315,6 +325,13 @@ fn inventory_directory(world: &World) -> Value {
         Some(directory) => Value::from(&*directory.to_string_lossy()),
         None => Value::none(),
     }
+}
+
+/// The Python of this machine, as a shell finds it: what content means by `ansible_playbook_python`.
+fn python() -> std::path::PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut found = std::env::split_paths(&path).map(|directory| directory.join("python3"));
+    found.find(|file| file.is_file()).unwrap_or_else(|| "/usr/bin/python3".into())
 }
 
 /// The version of Ansible whose behaviour this is.
@@ -367,7 +384,7 @@ fn select_hosts(
             .map(|raw| templar.resolve(raw))
             .transpose()
             .map_err(Diagnostic::from)?;
-        Ok((patterns, order.map(|order| order.to_string())))
+        Ok((patterns, order.filter(is_given).map(|order| order.to_string())))
     })?;
     let selection = read(&world.inventory)
         .select(&patterns, world.options.limit.as_deref())
@@ -408,7 +425,7 @@ fn batches(
     for raw in &play.serial {
         let value = templar.resolve(raw).map_err(Diagnostic::from)?;
         let values = value.as_list().map_or_else(|| vec![value.clone()], jinja::List::snapshot);
-        for value in values {
+        for value in values.into_iter().filter(is_given) {
             sizes.push(batch_size(&value, hosts.len()).ok_or_else(|| {
                 Diagnostic::error(format!(
                     "serial must be a number or a percentage, got {}",
@@ -432,6 +449,11 @@ fn batches(
     Ok(batches)
 }
 
+/// Whether a keyword says something: neither nothing nor `omit`.
+fn is_given(value: &Value) -> bool {
+    !value.is_none() && !value.is_omit()
+}
+
 fn batch_size(value: &Value, hosts: usize) -> Option<usize> {
     if let Some(number) = value.as_i64() {
         return Some(usize::try_from(number).unwrap_or(0));
@@ -450,7 +472,7 @@ fn settings(world: &World, play: &Play, scope: &PlayScope) -> Result<Settings, D
     with_play_templar(world, play, scope, |templar| {
         let flag = |name: &str, raw: &Option<Value>| play_flag(templar, name, raw.as_ref());
         let most = play.max_fail_percentage.as_ref().map(|raw| templar.resolve(raw)).transpose();
-        let most = most.map_err(Diagnostic::from)?;
+        let most = most.map_err(Diagnostic::from)?.filter(is_given);
         Ok(Settings {
             strategy: strategy(world, play, templar)?,
             force_handlers: flag("force_handlers", &play.force_handlers)?
@@ -462,8 +484,10 @@ fn settings(world: &World, play: &Play, scope: &PlayScope) -> Result<Settings, D
 }
 
 fn strategy(world: &World, play: &Play, templar: &Templar<'_>) -> Result<Strategy, Diagnostic> {
-    let name = match &play.strategy {
-        Some(raw) => templar.resolve(raw).map_err(Diagnostic::from)?.to_string(),
+    let written = play.strategy.as_ref().map(|raw| templar.resolve(raw)).transpose();
+    let written = written.map_err(Diagnostic::from)?.filter(is_given);
+    let name = match written {
+        Some(name) => name.to_string(),
         None => world.options.strategy.clone().unwrap_or_else(|| "linear".to_owned()),
     };
     match Strategy::by_name(&name) {
@@ -525,7 +549,7 @@ fn first_file(
             .resolve(choice)
             .map_err(|error| Diagnostic::from(error).or_at(&play.span))?
             .to_string();
-        for path in [play.directory.join(&name), play.directory.join("vars").join(&name)] {
+        for path in [play.directory.join("vars").join(&name), play.directory.join(&name)] {
             if path.is_file() {
                 return Ok(path);
             }

@@ -55,7 +55,8 @@ impl PlayScope {
         self.below_roles(state, &mut layers);
         layers.extend(role.iter().flat_map(|role| role.seen_defaults()).cloned());
         layers.extend(self.roles.iter().rev().map(|role| role.defaults.clone()));
-        Scope::new(layers)
+        layers.push(connection(world, planned, state));
+        Scope::new(layers).merging(world.options.merge_hashes)
     }
 
     /// What the play itself sees on a host: for `vars_files`, and for `hosts` and the like with no host at all.
@@ -68,7 +69,7 @@ impl PlayScope {
         ];
         layers.extend([state.set.clone(), state.included.clone()]);
         self.below_roles(state, &mut layers);
-        Scope::new(layers)
+        Scope::new(layers).merging(world.options.merge_hashes)
     }
 
     /// `role_name`, `role_path`, `ansible_search_path` and their like.
@@ -129,6 +130,26 @@ impl PlayScope {
         layers.extend([self.prompted.clone(), self.vars.clone(), state.fact_vars.clone()]);
         layers.extend(state.inventory.iter().cloned());
     }
+}
+
+/// What a task may know of the way to its host where no variable says it: `ansible_host`, and `ansible_user` if the play
+/// or the command line names one.
+fn connection(world: &World, planned: &Planned, state: &HostState) -> Arc<Layer> {
+    let name = if state.is_implicit { "127.0.0.1" } else { state.name.as_str() };
+    let mut vars: IndexMap<Arc<str>, Value> = IndexMap::new();
+    for variable in ["ansible_host", "ansible_ssh_host"] {
+        vars.insert(variable.into(), Value::from(name));
+    }
+    // A template may need the very variable.
+    let written = planned.inherited(|common| common.remote_user.as_ref());
+    let user = match written {
+        Some(user) => Some(user.clone()).filter(|user| !user.is_template() && !user.is_none()),
+        None => world.options.defaults.remote_user.as_deref().map(Value::from),
+    };
+    for variable in ["ansible_user", "ansible_ssh_user"] {
+        vars.extend(user.clone().map(|user| (variable.into(), user)));
+    }
+    magic("connection", vars)
 }
 
 /// A path of the content as variables name it: from the root, if the working directory is known.

@@ -24,6 +24,8 @@ pub(crate) enum Fate {
 pub(crate) struct HostState {
     pub(crate) name: HostName,
     pub(crate) fate: Fate,
+    /// No source of the inventory names it: it is this machine.
+    pub(crate) is_implicit: bool,
     /// `inventory_hostname`, `group_names`, `ansible_facts`...
     pub(crate) magic: Arc<Layer>,
     /// Variables from the inventory, group_vars and host_vars, highest precedence first.
@@ -48,6 +50,7 @@ impl HostState {
         Self {
             name,
             fate: Fate::Alive,
+            is_implicit: false,
             magic: empty(Level::Magic, "host"),
             inventory,
             facts: Map::new(),
@@ -60,19 +63,24 @@ impl HostState {
     }
 
     /// Adds facts: what a module returned as `ansible_facts`. Facts are data. `as_named`: they are variables under the
-    /// names that the module gave them, too.
-    pub(crate) fn learn(&mut self, facts: &Args, as_named: bool) {
+    /// names that the module gave them, too. `injected`: they are variables with the prefix `ansible_`.
+    pub(crate) fn learn(&mut self, facts: &Args, as_named: bool, injected: bool) {
         let layer = Arc::make_mut(&mut self.fact_vars);
         for (name, value) in facts {
             let value = Value::from_json(value.clone());
             let short = name.strip_prefix("ansible_").unwrap_or(name);
             self.facts.insert(short.into(), value.clone());
+            if !injected && !as_named {
+                continue;
+            }
             let long =
                 if name.starts_with("ansible_") { name.clone() } else { format!("ansible_{name}") };
             if as_named {
                 layer.vars.insert(name.as_str().into(), value.clone());
             }
-            layer.vars.insert(long.into(), value);
+            if injected {
+                layer.vars.insert(long.into(), value);
+            }
         }
         self.show_facts();
     }
@@ -85,6 +93,7 @@ impl HostState {
     /// Sets what the host is called and where it belongs.
     pub(crate) fn identify(&mut self, inventory: &Inventory) {
         let groups = inventory.group_names(&self.name);
+        self.is_implicit = inventory.is_implicit(&self.name);
         let name = self.name.as_str();
         let short = name.split('.').next().unwrap_or(name);
         let layer = Arc::make_mut(&mut self.magic);
@@ -101,8 +110,13 @@ impl HostState {
     }
 
     /// Variables read by `include_vars`.
-    pub(crate) fn include(&mut self, name: &str, value: Value) {
-        Arc::make_mut(&mut self.included).vars.insert(name.into(), value);
+    pub(crate) fn include(&mut self, name: &str, value: Value, merges: bool) {
+        let vars = &mut Arc::make_mut(&mut self.included).vars;
+        let value = match vars.get(name).filter(|_| merges) {
+            Some(known) => language::merged(known, &value),
+            None => value,
+        };
+        vars.insert(name.into(), value);
     }
 
     /// `meta: clear_facts`.

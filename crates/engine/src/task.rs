@@ -257,18 +257,13 @@ impl<'a> HostTask<'a> {
         Ok(works)
     }
 
-    fn item_work(&self, mut item: LoopItem) -> Work {
+    fn item_work(&self, item: LoopItem) -> Work {
         let layer = |name: &str, vars| Arc::new(Layer::new(Level::Magic, name, vars));
         let mut scope = self.scope.clone();
         if !self.overlay.is_empty() {
             scope = scope.with(layer("earlier items", self.overlay.clone()));
         }
         let scope = scope.with(layer("loop", item.vars.clone()));
-        if let Some(raw) = &self.planned.task.loop_control.label
-            && let Ok(shown) = self.templar(&scope).resolve(raw)
-        {
-            item.label = shown.to_json().unwrap_or_default();
-        }
         Work::new(Some(item), scope)
     }
 
@@ -297,7 +292,7 @@ impl<'a> HostTask<'a> {
             }
         }
         if let (Some(name), Some(outcome)) = (&self.register, &work.outcome) {
-            let result = Value::from_object(summary::registered(outcome));
+            let result = summary::registered_value(work, outcome);
             self.overlay.insert(name.as_str().into(), result);
         }
     }
@@ -305,10 +300,10 @@ impl<'a> HostTask<'a> {
     /// `loop_control.break_when`.
     fn breaks(&self, work: &Work) -> Attempt<bool> {
         let conditions = &self.planned.task.loop_control.break_when;
-        let Some(outcome) = work.outcome.as_ref().filter(|_| !conditions.is_empty()) else {
+        if conditions.is_empty() || work.outcome.is_none() {
             return Ok(false);
-        };
-        let scope = self.with_result(&work.scope, outcome);
+        }
+        let scope = self.with_result(work);
         let templar = self.templar(&scope);
         for condition in conditions {
             if !templar.condition(condition)? {

@@ -242,9 +242,16 @@ pub(crate) struct Builder {
     played: Vec<(Arc<str>, Vars)>,
     /// How many lists of handlers were added.
     lists: usize,
+    /// Roles keep their variables to themselves (`private_role_vars`).
+    private: bool,
 }
 
 impl Builder {
+    /// A builder; `private`: roles keep their variables to themselves.
+    pub(crate) fn new(private: bool) -> Self {
+        Self { private, ..Self::default() }
+    }
+
     /// The nodes of a list of tasks, blocks and imported roles.
     pub(crate) fn items(
         &mut self,
@@ -284,7 +291,7 @@ impl Builder {
         key: &Key,
     ) -> BlockNode<Planned> {
         self.used.push(role.name.clone());
-        self.unfold(role, &context.of_role(role, false), key, role.public)
+        self.unfold(role, &context.of_role(role, false), key, role.public && !self.private)
     }
 
     fn unfold(

@@ -27,6 +27,8 @@ pub(crate) struct World {
     /// Modules in Python, as hosts get them.
     pub(crate) packages: crate::python::Packages,
     pub(crate) events: Events,
+    /// The name that `--start-at-task` looks for, until a play has such a task.
+    pub(crate) start_at: RwLock<Option<String>>,
     /// `set_stats`.
     pub(crate) stats: RwLock<CustomStats>,
 }

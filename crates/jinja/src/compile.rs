@@ -23,10 +23,19 @@ pub(crate) enum Mode {
     Value,
     /// An expression without braces.
     Expression,
+    /// Such an expression as a condition: templates inside its texts are evaluated.
+    Condition,
     /// A template file with Ansible's default options.
     File,
     /// Such a file as another includes it: without the newline at its end.
     Included,
+}
+
+impl Mode {
+    /// Whether the text has no braces around it.
+    fn is_bare(self) -> bool {
+        matches!(self, Self::Expression | Self::Condition)
+    }
 }
 
 /// A mistake in a template and its place in the text.
@@ -39,7 +48,9 @@ const MAX_OPERATORS: usize = 1500;
 pub(crate) fn compile(source: &Arc<str>, mode: Mode) -> Result<Template, Mistake> {
     let options = match mode {
         Mode::File => TemplateOptions::default(),
-        Mode::Value | Mode::Expression | Mode::Included => TemplateOptions::included(),
+        Mode::Value | Mode::Expression | Mode::Condition | Mode::Included => {
+            TemplateOptions::included()
+        }
     };
     compile_with(source, &options, mode)
 }
@@ -122,7 +133,7 @@ fn convert_text(
     syntax: &SyntaxConfig,
 ) -> Result<Template, Mistake> {
     let mut converter = Converter::new(source, mode);
-    let body = if mode == Mode::Expression {
+    let body = if mode.is_bare() {
         let tree =
             parse_expr(text).map_err(|error| messages::mistake(&error, source, mode, syntax))?;
         vec![Stmt::Emit(converter.expression(&tree)?)]
@@ -149,7 +160,7 @@ fn check_operators(source: &str, mode: Mode, syntax: &SyntaxConfig) -> Result<()
         return Ok(());
     }
     let mut operators = 0;
-    for token in tokenize(source, mode == Mode::Expression, syntax.clone()) {
+    for token in tokenize(source, mode.is_bare(), syntax.clone()) {
         match token {
             Ok((Token::VariableStart | Token::BlockStart | Token::Comma, _)) => operators = 0,
             Ok((

@@ -53,6 +53,8 @@ pub struct Environment {
     vault: Arc<Keyring>,
     /// Accept conditions whose result is not a boolean (`ALLOW_BROKEN_CONDITIONALS`).
     pub allow_broken_conditionals: bool,
+    /// Evaluate templates in the texts of conditions and of lookups' terms (`ALLOW_EMBEDDED_TEMPLATES`).
+    pub allow_embedded_templates: bool,
 }
 
 impl Default for Environment {
@@ -73,6 +75,7 @@ impl Environment {
             vault: Arc::default(),
             limits: Limits::default(),
             allow_broken_conditionals: false,
+            allow_embedded_templates: true,
         };
         filters::register(&mut environment);
         tests::register(&mut environment);

@@ -7,6 +7,7 @@ mod dicts;
 mod encodings;
 mod hashes;
 mod links;
+mod marks;
 mod numbers;
 mod passwords;
 mod paths;
@@ -59,6 +60,7 @@ pub(crate) fn register(environment: &mut Environment) {
     encodings::register(environment);
     hashes::register(environment);
     links::register(environment);
+    marks::register(environment);
     passwords::register(environment);
     paths::register(environment);
     queries::register(environment);

@@ -6,10 +6,20 @@ mod percent;
 pub(crate) use braces::braces;
 pub(crate) use percent::percent;
 
+use crate::error::{Error, ErrorKind};
 use crate::value::{Value, float_text};
 
 /// Widest field that is made; Python has no limit.
 const MAX_WIDTH: usize = 1 << 20;
+
+/// A width or precision, unless it asks for more text than a template may make.
+fn bounded(number: usize) -> Result<usize, Error> {
+    if number > MAX_WIDTH {
+        let message = format!("a field of a format is wider than {MAX_WIDTH} characters");
+        return Err(Error::new(ErrorKind::Limit, message));
+    }
+    Ok(number)
+}
 
 /// How a value is to be laid out.
 #[derive(Debug, Clone, Default)]
@@ -28,7 +38,7 @@ struct Layout {
 impl Layout {
     /// Brings text to the width; numbers go to the right unless told otherwise.
     fn padded(&self, text: &str, is_number: bool) -> String {
-        let missing = self.width.min(MAX_WIDTH).saturating_sub(text.chars().count());
+        let missing = self.width.saturating_sub(text.chars().count());
         if missing == 0 {
             return text.to_owned();
         }

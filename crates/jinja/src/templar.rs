@@ -16,6 +16,7 @@ use crate::controller::Controller;
 use crate::environment::Environment;
 use crate::error::{Error, ErrorKind};
 use crate::eval::{Run, Scope, Unit, culprit, unit_of_file};
+use crate::globals::AllVariables;
 use crate::origin::locate;
 use crate::value::{MAX_DEPTH, Map, Marks, Reason, Undefined, Value};
 
@@ -166,6 +167,10 @@ impl<'a> Templar<'a> {
     pub fn resolve(&self, value: &Value) -> Result<Value, Error> {
         self.fresh();
         let value = self.resolved(value)?;
+        if value.downcast::<AllVariables>().is_some() {
+            let entries = self.entries_of_object(&value)?.unwrap_or_default();
+            return self.resolve(&Value::dict(entries.into_iter().collect()));
+        }
         finalized(value).map_err(in_rendering)
     }
 
@@ -249,7 +254,7 @@ impl<'a> Templar<'a> {
             let result = self.resolved(condition).map_err(in_condition)?;
             return self.condition_of_result(result);
         }
-        self.evaluate(text, condition.origin(), Mode::Expression).map_err(in_condition)
+        self.evaluate(text, condition.origin(), Mode::Condition).map_err(in_condition)
     }
 
     /// What a condition in braces gave: a text is a condition once more, if it was written in a trusted source.
@@ -261,7 +266,7 @@ impl<'a> Templar<'a> {
             let place = result.origin().map(|origin| (**origin).clone());
             return Err(error.at(|| place));
         }
-        self.evaluate(text, result.origin(), Mode::Expression).map_err(in_condition)
+        self.evaluate(text, result.origin(), Mode::Condition).map_err(in_condition)
     }
 
     /// An expression without braces, from a trusted source; undefined parts are errors.
@@ -293,6 +298,12 @@ impl<'a> Templar<'a> {
         if depth > MAX_DEPTH {
             return Err(Error::new(ErrorKind::Recursion, "a value is nested too deeply"));
         }
+        if let Some(entries) = self.entries_of_object(value)? {
+            let entries = entries.into_iter();
+            let entries =
+                entries.map(|(key, item)| Ok((key, self.shown_part(&item, count, depth + 1)?)));
+            return Ok(Value::dict(entries.collect::<Result<_, Error>>()?));
+        }
         let mut part = |part: &Value| self.shown_part(part, count, depth + 1);
         let shown = if let Some(items) = value.sequence() {
             Value::list(items.iter().map(part).collect::<Result<_, _>>()?)
@@ -308,6 +319,25 @@ impl<'a> Templar<'a> {
         };
         let own = value.marks().without(Marks::TEMPLATE | Marks::TRUSTED);
         Ok(shown.marked(own).with_origin(value.origin().cloned()))
+    }
+
+    /// What an object that acts as a dict holds: `vars`, `hostvars`.
+    fn entries_of_object(&self, value: &Value) -> Result<Option<Vec<(Value, Value)>>, Error> {
+        if value.downcast::<AllVariables>().is_some() {
+            let names = self.names().into_iter();
+            let entries = names.map(|name| {
+                let found = self.variable_value(&name)?.unwrap_or_else(Value::none);
+                Ok((Value::from(name), found))
+            });
+            return entries.collect::<Result<_, Error>>().map(Some);
+        }
+        let Some(object) = value.as_object() else { return Ok(None) };
+        let Some(keys) = object.keys() else { return Ok(None) };
+        let entries = keys.into_iter().filter_map(|key| {
+            let found = object.get(&key)?;
+            Some(found.map(|found| (key, found)))
+        });
+        entries.collect::<Result<_, Error>>().map(Some)
     }
 
     /// A lookup by name, as `with_NAME` calls it; templates in the terms are evaluated first. Gives a list.

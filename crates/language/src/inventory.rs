@@ -35,6 +35,7 @@ pub use sources::Sources;
 pub use view::{Format, Listing};
 
 use crate::pattern;
+use crate::variables::extend;
 use crate::{Layer, Vars};
 use vars_files::VarsDirectory;
 
@@ -112,7 +113,13 @@ impl Default for Inventory {
     fn default() -> Self {
         let implicit = LOCAL_NAMES.map(|name| Host {
             name: HostName::from(name),
-            vars: Vars::from([(Arc::from("ansible_connection"), Value::trusted("local", None))]),
+            vars: Vars::from([
+                (Arc::from("ansible_connection"), Value::trusted("local", None)),
+                (
+                    Arc::from("ansible_python_interpreter"),
+                    Value::trusted("{{ ansible_playbook_python }}", None),
+                ),
+            ]),
             groups: IndexSet::new(),
             source: None,
         });
@@ -149,6 +156,11 @@ impl Inventory {
         let implicit = self.implicit.iter().find(|host| host.name.as_str() == name)?;
         let named = LOCAL_NAMES.iter().find_map(|local| self.hosts.get(&HostName::from(*local)));
         Some(named.map_or(implicit, |host| host))
+    }
+
+    /// Whether no source names the host: it is this machine.
+    pub fn is_implicit(&self, name: &HostName) -> bool {
+        !self.hosts.contains_key(name) && LOCAL_NAMES.contains(&name.as_str())
     }
 
     /// All hosts that sources name, in their order.
@@ -256,8 +268,9 @@ impl Inventory {
             Change::AddHost { name, groups, vars } => {
                 check_name("host", name.as_str())?;
                 self.put(&name, "all");
+                let merges = self.options().merge_hashes;
                 if let Some(host) = self.host_mut(&name) {
-                    host.vars.extend(vars);
+                    extend(&mut host.vars, vars, merges);
                 }
                 for group in groups.iter().filter(|group| !group.is_empty()) {
                     check_name("group", group)?;
@@ -358,13 +371,14 @@ impl Inventory {
 
     /// Puts hosts with a port and variables into a group. The port is for hosts that no source has named before.
     fn put_all(&mut self, group: &str, named: ini::Named, vars: &Vars) {
+        let merges = self.options().merge_hashes;
         for name in named.hosts {
             let name = HostName::new(name);
             let port = named.port.filter(|_| !self.hosts.contains_key(&name));
             self.put(&name, group);
             let known = &mut self.ensure_host(&name).vars;
             known.extend(port.map(|port| ("ansible_port".into(), i64::from(port).into())));
-            known.extend(vars.clone());
+            extend(known, vars.clone(), merges);
         }
     }
 
@@ -392,9 +406,10 @@ impl Inventory {
 
     /// Sets a variable of a group; `ansible_group_priority` is the group's own.
     fn set_group_var(&mut self, group: &str, name: &str, value: Value) -> Result<(), Diagnostic> {
+        let merges = self.options().merge_hashes;
         let group = self.group(group);
         if name != "ansible_group_priority" {
-            group.vars.insert(name.into(), value);
+            extend(&mut group.vars, [(Arc::from(name), value)], merges);
             return Ok(());
         }
         let number = value.as_i64().or_else(|| value.as_str()?.trim().parse().ok());

@@ -22,9 +22,10 @@ pub use inventory::{
     Format, Group, GroupNames, Host, Inventory, InventoryOptions, Listing, Mismatch, Precedence,
     Printed, Programs, Selection, Sources,
 };
-pub use loader::{Loader, Place, RoleRequest};
+pub use loader::{Duplicates, Loader, Place, RoleRequest};
 pub use names::{canonical_action, nearest};
+pub use pattern::glob_matches;
 pub use source::{Files, Memory, Source, Unlocked, read_document};
 pub use tree::{Action, Block, Common, Item, Loop, LoopControl, Play, Playbook, Role, Task, Vars};
 pub use value::{is_variable_name, value_from_node, vars_from_node};
-pub use variables::{Layer, Level, Scope};
+pub use variables::{Layer, Level, Scope, merged};

@@ -24,7 +24,20 @@ pub struct Loader {
     pub(crate) library: Library,
     extra_vars: Arc<Layer>,
     environment: Environment,
+    duplicates: Duplicates,
     warnings: Mutex<Vec<Diagnostic>>,
+}
+
+/// What is done about a key that stands twice in a mapping (`DUPLICATE_YAML_DICT_KEY`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Duplicates {
+    /// The last one counts, and a person is told.
+    #[default]
+    Warn,
+    /// The file is refused.
+    Refuse,
+    /// The last one counts.
+    Ignore,
 }
 
 /// Where in the content something stands: what relative names are relative to, and what templates of static imports see.
@@ -76,6 +89,7 @@ impl Loader {
             library: Library::default(),
             extra_vars: Arc::new(Layer::new(Level::ExtraVars, "extra vars", Vars::new())),
             environment: Environment::new(),
+            duplicates: Duplicates::default(),
             warnings: Mutex::default(),
         }
     }
@@ -83,6 +97,11 @@ impl Loader {
     /// Passwords that open encrypted values in what static imports need.
     pub fn with_vault(self, vault: Arc<vault::Keyring>) -> Self {
         Self { environment: self.environment.with_vault(vault), ..self }
+    }
+
+    /// What is done about keys that stand twice.
+    pub fn with_duplicates(self, duplicates: Duplicates) -> Self {
+        Self { duplicates, ..self }
     }
 
     /// Directories in which roles are searched after `roles/` beside the playbook (`ANSIBLE_ROLES_PATH`).
@@ -178,8 +197,20 @@ impl Loader {
     }
 
     pub(crate) fn document(&self, path: &Path) -> Result<yaml::Node> {
-        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
-        read_document(&*self.source, path, &mut warnings)
+        let mut found = Vec::new();
+        let document = read_document(&*self.source, path, &mut found)?;
+        match self.duplicates {
+            Duplicates::Warn => {
+                self.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
+            }
+            Duplicates::Refuse => {
+                if let Some(first) = found.into_iter().next() {
+                    return Err(first.into_error());
+                }
+            }
+            Duplicates::Ignore => {}
+        }
+        Ok(document)
     }
 
     /// The text of a name that static imports need now: a template sees only what is known without hosts.

@@ -173,6 +173,11 @@ fn regex(pattern: &str) -> Result<Option<Regex>, Diagnostic> {
     Regex::new(&source).map(Some).map_err(wrong)
 }
 
+/// Whether shell wildcards match the whole of a text.
+pub fn glob_matches(pattern: &str, text: &str) -> bool {
+    Regex::new(&glob(pattern)).is_ok_and(|regex| regex.is_match(text).unwrap_or(false))
+}
+
 /// Shell wildcards as a regular expression: `*`, `?`, `[abc]`, `[!abc]`. A bracket that is not closed is a letter.
 fn glob(pattern: &str) -> String {
     let mut source = String::from("^");

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use jinja::{Value, Variables};
 
+use crate::Vars;
+
 /// The levels of precedence, lowest first, with Ansible's numbers and meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "the names are those of Ansible's list of variable precedence")]
@@ -53,21 +55,55 @@ impl Layer {
     }
 }
 
+/// Dictionaries merged to the bottom; anything else is replaced by what is above.
+pub fn merged(below: &Value, above: &Value) -> Value {
+    let (Some(low), Some(high)) = (below.as_dict(), above.as_dict()) else { return above.clone() };
+    let mut both = low.snapshot();
+    for (key, value) in high.snapshot() {
+        let value = both.get(&key).map_or(value.clone(), |known| merged(known, &value));
+        both.insert(key, value);
+    }
+    Value::dict(both).marked(below.marks() | above.marks()).with_origin(above.origin().cloned())
+}
+
+/// Adds variables to others; `merges`: dictionaries of one name are merged.
+pub(crate) fn extend(
+    vars: &mut Vars,
+    new: impl IntoIterator<Item = (Arc<str>, Value)>,
+    merges: bool,
+) {
+    for (name, value) in new {
+        let value = match vars.get(&name).filter(|_| merges) {
+            Some(known) => merged(known, &value),
+            None => value,
+        };
+        vars.insert(name, value);
+    }
+}
+
 /// The layers that a task sees on a host, highest precedence first. Layers are shared between hosts and tasks.
 #[derive(Debug, Clone, Default)]
 pub struct Scope {
     layers: Vec<Arc<Layer>>,
+    /// Dictionaries of one name are merged over all layers (`hash_behaviour = merge`).
+    merges: bool,
 }
 
 impl Scope {
     /// A scope; the first layer wins. Empty layers are left out.
     pub fn new(layers: impl IntoIterator<Item = Arc<Layer>>) -> Self {
-        Self { layers: layers.into_iter().filter(|layer| !layer.vars.is_empty()).collect() }
+        let layers = layers.into_iter().filter(|layer| !layer.vars.is_empty()).collect();
+        Self { layers, merges: false }
+    }
+
+    /// The same scope; `merges` says whether dictionaries of one name are merged over all layers.
+    pub fn merging(self, merges: bool) -> Self {
+        Self { merges, ..self }
     }
 
     /// The same scope with a layer above it.
     pub fn with(&self, layer: Arc<Layer>) -> Self {
-        Self::new(std::iter::once(layer).chain(self.layers.iter().cloned()))
+        Self::new(std::iter::once(layer).chain(self.layers.iter().cloned())).merging(self.merges)
     }
 
     /// Every place that sets a variable, the one that wins first.
@@ -78,7 +114,14 @@ impl Scope {
 
 impl Variables for Scope {
     fn get(&self, name: &str) -> Option<Value> {
-        self.layers.iter().find_map(|layer| layer.vars.get(name).cloned())
+        let mut values = self.layers.iter().filter_map(|layer| layer.vars.get(name));
+        let first = values.next()?;
+        if !self.merges || first.as_dict().is_none() {
+            return Some(first.clone());
+        }
+        // What lies below something that is no dictionary was replaced by it.
+        let dicts = values.take_while(|value| value.as_dict().is_some());
+        Some(dicts.fold(first.clone(), |above, below| merged(below, &above)))
     }
 
     fn names(&self) -> Vec<Arc<str>> {

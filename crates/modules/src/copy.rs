@@ -245,7 +245,7 @@ impl Copy {
         contents: &mut Contents,
     ) -> Result<(), Failure> {
         let mut missing = Vec::new();
-        for place in directory.ancestors() {
+        for place in directory.ancestors().filter(|place| !place.as_os_str().is_empty()) {
             match host.stat(place, true)? {
                 None => missing.push(place.to_owned()),
                 Some(stat) if stat.kind == FileKind::Directory => break,

@@ -209,7 +209,7 @@ impl Plan<'_> {
 
     fn make_directories(&mut self) -> Result<(), Failure> {
         let mut missing = Vec::new();
-        for place in self.path.ancestors() {
+        for place in self.path.ancestors().filter(|place| !place.as_os_str().is_empty()) {
             match self.host.stat(place, true)? {
                 None => missing.push(place.to_owned()),
                 Some(stat) if stat.kind == FileKind::Directory => break,

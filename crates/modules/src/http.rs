@@ -431,6 +431,16 @@ fn describe(error: &ureq::Error, url: &str) -> String {
         .unwrap_or_else(|| url.to_owned());
     match error {
         ureq::Error::Rustls(rustls::Error::InvalidCertificate(reason)) => {
+            let mismatch = matches!(
+                reason,
+                rustls::CertificateError::NotValidForName
+                    | rustls::CertificateError::NotValidForNameContext { .. }
+            );
+            if mismatch {
+                return format!(
+                    "Hostname mismatch, certificate is not valid for '{host}': {reason}. Set validate_certs to false to accept the risk"
+                );
+            }
             format!(
                 "Failed to validate the SSL certificate for {host}: {reason:?}. Set ca_path, or validate_certs to false to accept the risk"
             )

@@ -55,6 +55,12 @@ impl Diagnostic {
         Self::with_severity(Severity::Warning, message.into())
     }
 
+    /// The same as an error.
+    pub fn into_error(mut self) -> Self {
+        self.0.severity = Severity::Error;
+        self
+    }
+
     fn with_severity(severity: Severity, message: String) -> Self {
         Self(Box::new(Content {
             severity,

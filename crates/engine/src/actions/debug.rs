@@ -36,11 +36,21 @@ pub(super) fn run(call: &Call<'_>) -> Attempt<Prepared> {
 
 fn expression_value(call: &Call<'_>, expression: &Value) -> Attempt<(String, Value)> {
     let Some(text) = expression.as_str() else {
-        // `var: [a, b]`: already a value.
-        return Ok((expression.type_name().to_owned(), expression.clone()));
+        return Err(failure(format!(
+            "argument 'var' is of type {} and we were unable to convert to str: '{expression}' is not a string and \
+             conversion is not allowed",
+            expression.type_name()
+        )));
     };
     if !expression.marks().has(jinja::Marks::TRUSTED) {
-        return Ok((text.to_owned(), expression.clone()));
+        return Err(failure(
+            "Error while resolving `var` expression: Encountered untrusted template or expression.",
+        )
+        .hinted(Some(
+            "Templates and expressions must be defined by trusted sources such as playbooks or roles, not untrusted \
+             sources such as module results."
+                .to_owned(),
+        )));
     }
     let shown = call.templar.shown(text, expression.origin().cloned())?;
     Ok((text.to_owned(), shown))

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use fancy_regex::Regex;
-use jinja::{SearchKind, Value};
-use language::Vars;
+use jinja::{Marks, SearchKind, Value};
+use language::{Vars, merged};
 use model::{Args, Outcome, Verdict};
 
-use super::{Attempt, Call, Effect, Prepared, failure, io_failure};
+use super::{Attempt, Call, Effect, HIDDEN, Prepared, failure, io_failure};
 use crate::attributes::count;
 
 const OF_DIRECTORIES: &[&str] =
@@ -81,15 +81,10 @@ fn variables(call: &Call<'_>, read: &mut Vec<PathBuf>) -> Attempt<Vars> {
     Ok(vars)
 }
 
-/// Dictionaries are merged to the bottom; anything else is replaced.
-fn merged(below: &Value, above: &Value) -> Value {
-    let (Some(low), Some(high)) = (below.as_dict(), above.as_dict()) else { return above.clone() };
-    let mut both = low.snapshot();
-    for (key, value) in high.snapshot() {
-        let value = both.get(&key).map_or(value.clone(), |known| merged(known, &value));
-        both.insert(key, value);
-    }
-    Value::dict(both)
+/// Whether dictionaries are merged: the task says so, or else the setting.
+fn merges(call: &Call<'_>) -> bool {
+    let said = call.text("hash_behaviour");
+    said.map_or(call.world.options.merge_hashes, |said| said == "merge")
 }
 
 fn done(call: &Call<'_>, mut vars: Vars, read: &[PathBuf]) -> Attempt<Prepared> {
@@ -98,7 +93,7 @@ fn done(call: &Call<'_>, mut vars: Vars, read: &[PathBuf]) -> Attempt<Prepared> 
         let dict = Value::dict(entries.collect());
         vars.insert(name.into(), dict);
     }
-    if call.text("hash_behaviour").as_deref() == Some("merge") {
+    if merges(call) {
         for (name, value) in &mut vars {
             if jinja::Variables::get(call.scope, name).is_some() {
                 *value = merged(&call.templar.variable(name)?, value);
@@ -110,6 +105,9 @@ fn done(call: &Call<'_>, mut vars: Vars, read: &[PathBuf]) -> Attempt<Prepared> 
     let raw = |value: &Value| value.to_json().unwrap_or_else(|_| value.to_string().into());
     let facts: Args = vars.iter().map(|(key, value)| (key.to_string(), raw(value))).collect();
     result.insert("ansible_facts".into(), facts.into());
+    // What an encrypted file holds is not shown.
+    let secret = Marks::SECRET | Marks::HOLDS_SECRET;
+    result.insert(HIDDEN.into(), vars.values().any(|value| value.marks().any(secret)).into());
     let effects =
         vars.into_iter().map(|(key, value)| Effect::IncludeVar(key.to_string(), value)).collect();
     Ok(Prepared::Done(Outcome::ok(result), effects))

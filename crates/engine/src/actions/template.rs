@@ -87,7 +87,9 @@ fn variables(call: &Call<'_>, path: &Path) -> IndexMap<Arc<str>, Value> {
     let text = |path: &Path| Value::from(&*path.to_string_lossy());
     let full = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let mut vars: IndexMap<Arc<str>, Value> = IndexMap::new();
-    vars.insert("ansible_managed".into(), Value::from("Ansible managed"));
+    if jinja::Variables::get(call.scope, "ansible_managed").is_none() {
+        vars.insert("ansible_managed".into(), Value::from("Ansible managed"));
+    }
     vars.insert("template_path".into(), text(path));
     vars.insert("template_fullpath".into(), text(&full));
     vars.insert(

@@ -92,7 +92,7 @@ impl Batch<'_> {
                 for host in hosts {
                     let Some(state) = self.world.state(host.as_str()) else { continue };
                     let mut state = write(&state);
-                    state.learn(&facts, !gathered);
+                    state.learn(&facts, !gathered, !self.world.options.facts_stay_inside);
                     state.gathered |= gathered;
                     drop(state);
                     if gathered {
@@ -112,7 +112,11 @@ impl Batch<'_> {
             Effect::IncludeVar(name, value) => {
                 for host in hosts {
                     if let Some(state) = self.world.state(host.as_str()) {
-                        write(&state).include(&name, value.clone());
+                        write(&state).include(
+                            &name,
+                            value.clone(),
+                            self.world.options.merge_hashes,
+                        );
                     }
                 }
             }

@@ -75,7 +75,9 @@ impl HostTask<'_> {
             args,
         };
         match actions::prepare(&call)? {
-            Prepared::Done(outcome, effects) => {
+            Prepared::Done(mut outcome, effects) => {
+                let hidden = outcome.result.shift_remove(actions::HIDDEN);
+                work.tolerance.no_log |= hidden == Some(true.into());
                 work.outcome = Some(outcome);
                 work.effects = effects;
                 work.what = What::Done { judge: true };

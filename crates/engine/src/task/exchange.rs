@@ -166,7 +166,8 @@ impl HostTask<'_> {
     }
 
     /// The items of an include are reported by what they include.
-    pub(super) fn report_item(&self, work: &Work) {
+    pub(super) fn report_item(&self, work: &mut Work) {
+        self.label(work);
         let is_include = work.effects.iter().any(|effect| matches!(effect, Effect::Include(_)));
         if let Some(item) = work.item.as_ref().filter(|_| !is_include) {
             let mut result = self.host_result(work);

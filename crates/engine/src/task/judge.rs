@@ -40,7 +40,8 @@ impl HostTask<'_> {
         if out_of_reach || is_unreachable(outcome) {
             return;
         }
-        let scope = self.with_result(&work.scope, outcome);
+        let scope = self.with_result(work);
+        let Some(outcome) = &mut work.outcome else { return };
         let templar = self.templar(&scope);
         let all = |conditions: &[Value]| -> Attempt<bool> {
             for condition in conditions {
@@ -70,10 +71,29 @@ impl HostTask<'_> {
         }
     }
 
+    /// `loop_control.label`, which may say something of the item's result.
+    pub(super) fn label(&self, work: &mut Work) {
+        let Some(raw) = &self.planned.task.loop_control.label else { return };
+        let scope = self.with_result(work);
+        let (Some(item), Some(outcome)) = (&mut work.item, &mut work.outcome) else { return };
+        match self.templar(&scope).resolve(raw) {
+            Ok(shown) => item.label = shown.to_json().unwrap_or_default(),
+            Err(error) => {
+                let message =
+                    format!("Failed to template loop_control.label: {}", error.whole_message());
+                outcome.result.insert("msg".into(), message.clone().into());
+                outcome.verdict = Verdict::Failed { message };
+            }
+        }
+    }
+
     /// The scope in which an item's own result is seen under its registered name.
-    pub(super) fn with_result(&self, scope: &Scope, outcome: &Outcome) -> Scope {
-        let Some(name) = &self.register else { return scope.clone() };
-        let result = Value::from_object(summary::registered(outcome));
+    pub(super) fn with_result(&self, work: &Work) -> Scope {
+        let scope = &work.scope;
+        let (Some(name), Some(outcome)) = (&self.register, &work.outcome) else {
+            return scope.clone();
+        };
+        let result = summary::registered_value(work, outcome);
         let vars = IndexMap::from([(Arc::from(name.as_str()), result)]);
         scope.with(Arc::new(Layer::new(Level::Magic, "register", vars)))
     }

@@ -88,7 +88,7 @@ impl HostTask<'_> {
         if until.is_empty() {
             return Ok(!outcome.is_failed());
         }
-        let scope = self.with_result(&work.scope, outcome);
+        let scope = self.with_result(work);
         let templar = self.templar(&scope);
         for condition in until {
             if !templar.condition(condition)? {

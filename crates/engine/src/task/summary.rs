@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jinja::Value;
+use jinja::{Map, Value};
 use model::{Args, HostResult, Outcome, Verdict};
 
 use super::{HostTask, Lost, TaskDone, TaskEffect, Work, is_unreachable};
@@ -13,15 +13,16 @@ use crate::events::Events;
 impl HostTask<'_> {
     pub(super) fn finish(self, works: Vec<Work>, looped: bool, took: Duration) -> TaskDone {
         let (registered, summary) = if looped {
-            summarise(&works)
+            let (args, summary) = summarise(&works);
+            (with_results(args, &works), summary)
         } else {
             let outcome = works[0].outcome.clone().expect("an item that was done has an outcome");
-            (registered(&outcome), outcome)
+            (registered_value(&works[0], &outcome), outcome)
         };
         let unreachable = lost(&works, &summary);
         let changed = summary.is_changed() && !summary.is_failed();
         let notify = if changed { self.notify(&works) } else { Vec::new() };
-        let register = self.register.clone().map(|name| (name, Value::from_object(registered)));
+        let register = self.register.clone().map(|name| (name, registered));
         let first = works.first();
         let causes = first.filter(|_| !looped).map(|work| work.causes.clone()).unwrap_or_default();
         let result = Events::host_result(crate::events::Draft {
@@ -130,6 +131,48 @@ pub(super) fn registered(outcome: &Outcome) -> Args {
         args.remove("failed");
     }
     args
+}
+
+/// What `register` stores of an item's outcome as a value: what came from the content keeps its marks, all else is data.
+pub(super) fn registered_value(work: &Work, outcome: &Outcome) -> Value {
+    let value = Value::from_object(registered(outcome));
+    let mut facts = Map::new();
+    for effect in &work.effects {
+        if let Effect::SetFact(name, value) | Effect::IncludeVar(name, value) = effect {
+            facts.insert(name.as_str().into(), value.clone());
+        }
+    }
+    match value.get("ansible_facts") {
+        Some(known) if !facts.is_empty() => {
+            let mut all = known.as_dict().map(jinja::Dict::snapshot).unwrap_or_default();
+            all.extend(facts);
+            with_entry(&value, "ansible_facts", Value::dict(all))
+        }
+        _ => value,
+    }
+}
+
+fn with_entry(dict: &Value, name: &str, value: Value) -> Value {
+    let mut entries = dict.as_dict().map(jinja::Dict::snapshot).unwrap_or_default();
+    entries.insert(name.into(), value);
+    Value::dict(entries)
+}
+
+/// The registered result of a loop, with the items and what came of them as they were.
+fn with_results(args: Args, works: &[Work]) -> Value {
+    let results = works.iter().filter_map(|work| {
+        let result = registered_value(work, work.outcome.as_ref()?);
+        let Some(item) = &work.item else { return Some(result) };
+        let mut entries = result.as_dict().map(jinja::Dict::snapshot).unwrap_or_default();
+        for (name, json) in &item.result {
+            let known = item.vars.get(name.as_str()).cloned();
+            let value = known.unwrap_or_else(|| Value::from_json(json.clone()));
+            entries.insert(name.as_str().into(), value);
+        }
+        Some(Value::dict(entries))
+    });
+    let results = results.collect();
+    with_entry(&Value::from_object(args), "results", results)
 }
 
 /// The result of a loop: what `register` stores, and the outcome of the whole.

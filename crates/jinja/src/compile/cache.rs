@@ -17,6 +17,7 @@ struct Cache {
 
 static VALUES: LazyLock<RwLock<Cache>> = LazyLock::new(Default::default);
 static EXPRESSIONS: LazyLock<RwLock<Cache>> = LazyLock::new(Default::default);
+static CONDITIONS: LazyLock<RwLock<Cache>> = LazyLock::new(Default::default);
 static INCLUDED: LazyLock<RwLock<Cache>> = LazyLock::new(Default::default);
 static FILES: LazyLock<RwLock<Cache>> = LazyLock::new(Default::default);
 
@@ -25,6 +26,7 @@ pub(crate) fn compiled(source: &Arc<str>, mode: Mode) -> Result<Arc<Template>, M
     let cache = match mode {
         Mode::Value => &VALUES,
         Mode::Expression => &EXPRESSIONS,
+        Mode::Condition => &CONDITIONS,
         Mode::File => &FILES,
         Mode::Included => &INCLUDED,
     };

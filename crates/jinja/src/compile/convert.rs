@@ -11,7 +11,7 @@ use crate::ast::{
     Target,
 };
 use crate::error::Error;
-use crate::value::{Marks, Value};
+use crate::value::{Marks, Value, has_template};
 
 /// How deep an expression may be nested.
 const MAX_NESTING: u32 = 160;
@@ -429,7 +429,13 @@ impl<'s> Converter<'s> {
             } else {
                 text.into()
             };
-            return Value::from(text).marked(Marks::TRUSTED);
+            // Only a condition evaluates the templates in its texts; a lookup those in its terms. Anything else made of
+            // a text in a template is data.
+            return match (has_template(&text), self.mode) {
+                (true, Mode::Condition) => Value::trusted(text, None),
+                (true, _) => Value::from(text).marked(Marks::TRUSTED),
+                (false, _) => Value::from(text),
+            };
         }
         if value.is_none() {
             return Value::none();

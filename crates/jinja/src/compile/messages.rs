@@ -26,7 +26,7 @@ pub(super) fn mistake(
     let written = source.get(range.clone()).unwrap_or_default();
     let message = jinja_words(detail, written, mode);
     let error = match mode {
-        Mode::Expression => {
+        Mode::Expression | Mode::Condition => {
             let delimited = if source.contains("{{") || source.contains("{%") {
                 ". Template delimiters are not supported in expressions"
             } else {
@@ -65,7 +65,7 @@ fn jinja_words(detail: &str, written: &str, mode: Mode) -> String {
         other => token(other),
     };
     match got {
-        "end of input" if mode == Mode::Expression => "unexpected 'end of template'".into(),
+        "end of input" if mode.is_bare() => "unexpected 'end of template'".into(),
         "end of input" => format!("unexpected end of template, expected {expected}."),
         "identifier" if !written.is_empty() => {
             format!("expected token {expected}, got '{written}'")

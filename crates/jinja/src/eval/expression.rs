@@ -13,17 +13,34 @@ impl Scope<'_> {
     /// The value of an expression; something missing gives an undefined value, not an error.
     pub(crate) fn eval(&self, node: &Node) -> Result<Value, Error> {
         match &node.expr {
-            Expr::Const(value) => Ok(value.clone()),
+            Expr::Const(value) => self.constant(value),
             Expr::Var(name) => self.variable(name),
             _ => self.eval_nested(node),
         }
         .map_err(|error| error.at(|| self.place(node.extent)))
     }
 
+    /// A text that holds a template is one in conditions alone, for the sake of old playbooks.
+    fn constant(&self, value: &Value) -> Result<Value, Error> {
+        if value.is_template() && self.environment().allow_embedded_templates {
+            return self.embedded(value);
+        }
+        Ok(value.clone())
+    }
+
+    /// The value of a template in a text inside an expression.
+    pub(super) fn embedded(&self, value: &Value) -> Result<Value, Error> {
+        self.note(
+            "Jinja constant strings should not contain embedded templates. This feature will be disabled by default \
+             in ansible-core 2.23.",
+        );
+        self.templar().evaluated_text(value.clone(), String::new)
+    }
+
     fn eval_nested(&self, node: &Node) -> Result<Value, Error> {
         let _depth = self.templar().enter(1)?;
         match &node.expr {
-            Expr::Const(value) => Ok(value.clone()),
+            Expr::Const(value) => self.constant(value),
             Expr::Var(name) => self.variable(name),
             Expr::Attr(of, name) => self.attribute(&self.eval(of)?, name),
             Expr::Item(both) => self.item(&self.eval(&both.0)?, &self.eval(&both.1)?),

@@ -9,7 +9,14 @@ use crate::error::{Error, ErrorKind};
 use crate::eval::macros::MacroValue;
 use crate::eval::{Scope, tainted};
 use crate::methods;
-use crate::value::{Marks, Repr, Value};
+use crate::value::{Marks, Repr, Value, has_template};
+
+/// Whether a value is a text written inside a template, with a template in it.
+fn is_embedded(value: &Value) -> bool {
+    value.marks.has(Marks::TRUSTED)
+        && !value.is_template()
+        && value.as_str().is_some_and(has_template)
+}
 
 impl Scope<'_> {
     pub(super) fn filter_node(
@@ -121,6 +128,10 @@ impl Scope<'_> {
         let entry = self.environment().find_lookup(name)?;
         self.templar().mark_volatile();
         let on_error = args.text("errors")?.unwrap_or_else(|| "strict".into());
+        let terms = self.with_embedded(terms)?;
+        for arg in args.values_mut() {
+            *arg = self.with_embedded(std::mem::replace(arg, Value::none()))?;
+        }
         let marks = args.values().fold(terms.marks, |all, arg| all | arg.marks);
         if let Some(items) = terms.sequence() {
             for item in items {
@@ -142,6 +153,21 @@ impl Scope<'_> {
                 }
                 Ok(Value::none())
             }
+        }
+    }
+
+    /// A lookup's term, or the list of all of them: a text of the template that holds a template is one.
+    fn with_embedded(&self, value: Value) -> Result<Value, Error> {
+        if !self.environment().allow_embedded_templates {
+            return Ok(value);
+        }
+        if let Some(items) = value.as_list().filter(|list| list.read().iter().any(is_embedded)) {
+            let items = items.snapshot().into_iter().map(|item| self.with_embedded(item));
+            return items.collect::<Result<_, _>>().map(Value::list);
+        }
+        match value.as_arc_str().filter(|_| is_embedded(&value)) {
+            Some(text) => self.embedded(&Value::trusted(text.clone(), value.origin().cloned())),
+            None => Ok(value),
         }
     }
 

@@ -77,15 +77,16 @@ fn combine(scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Value, Err
     Ok(Value::dict(result))
 }
 
-/// Dicts out of nested lists; undefined and empty ones do not count.
+/// Dicts, also those in lists; `None` does not count.
 fn flat(scope: &Scope<'_>, values: Vec<Value>) -> Result<Vec<Value>, Error> {
     let mut dicts = Vec::new();
     for value in values {
         match value.sequence() {
-            Some(_) => dicts.extend(flat(scope, scope.iterate(&value)?)?),
+            Some(_) => dicts.extend(scope.iterate(&value)?),
             None => dicts.push(value),
         }
     }
+    dicts.retain(|value| !value.is_none());
     Ok(dicts)
 }
 

@@ -141,7 +141,7 @@ fn human_to_bytes(_scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Va
     let unit = if unit.is_empty() { default_unit.unwrap_or_default() } else { unit.to_owned() };
     let mut letters = unit.chars();
     let Some(first) = letters.next().map(|letter| letter.to_ascii_uppercase()) else {
-        return Ok((size as i128).into());
+        return Ok((size.round_ties_even() as i128).into());
     };
     let rest = letters.as_str();
     let base = if is_bits { "bit" } else { "byte" };
@@ -153,7 +153,7 @@ fn human_to_bytes(_scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Va
     if first == 'B' {
         let word = unit.to_ascii_lowercase();
         let fits = unit == if is_bits { "b" } else { "B" } || word.trim_end_matches('s') == base;
-        return if fits { Ok((size as i128).into()) } else { Err(wrong()) };
+        return if fits { Ok((size.round_ties_even() as i128).into()) } else { Err(wrong()) };
     }
     let (_, power) = UNITS.iter().find(|(suffix, _)| *suffix == first).ok_or_else(|| {
         Error::value_error(format!(

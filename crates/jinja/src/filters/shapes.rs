@@ -77,6 +77,7 @@ pub(crate) fn subelements_of(
     let mut pairs = Vec::new();
     for item in items {
         let mut current = item.clone();
+        let (mut within, mut missing) = (item.clone(), Value::none());
         for (at, step) in steps.iter().enumerate() {
             if current.is_none() && at > 0 && skip_missing {
                 current = Value::undefined("");
@@ -84,8 +85,7 @@ pub(crate) fn subelements_of(
             }
             if current.as_dict().is_none() && at > 0 {
                 return Err(Error::type_error(format!(
-                    "the key {} should point to a dictionary, got '{current}'",
-                    steps[at - 1]
+                    "the key {step} should point to a dictionary, got '{current}'"
                 )));
             }
             if current.as_dict().is_none() {
@@ -93,7 +93,9 @@ pub(crate) fn subelements_of(
                     "subelements lookup expects a dictionary, got '{current}'"
                 )));
             }
-            current = scope.item(&current, step)?;
+            let found = scope.item(&current, step)?;
+            (within, missing) = (current, step.clone());
+            current = found;
             if current.is_undefined() {
                 break;
             }
@@ -103,9 +105,8 @@ pub(crate) fn subelements_of(
                 continue;
             }
             return Err(Error::value_error(format!(
-                "could not find '{}' key in iterated item {}",
-                steps.iter().map(ToString::to_string).collect::<Vec<_>>().join("."),
-                item.repr()
+                "could not find '{missing}' key in iterated item {}",
+                within.repr()
             )));
         }
         if current.sequence().is_none() {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Layout, truncated};
+use super::{Layout, bounded, truncated};
 use crate::args::Args;
 use crate::error::Error;
 use crate::eval::Scope;
@@ -190,13 +190,13 @@ fn parse(spec: &str) -> Result<Layout, Error> {
         }
         number
     };
-    layout.width = number(&mut letters).unwrap_or(0);
+    layout.width = bounded(number(&mut letters).unwrap_or(0))?;
     layout.grouping = take(&mut letters, ",_");
     if take(&mut letters, ".").is_some() {
         let precision = number(&mut letters);
-        layout.precision = Some(
-            precision.ok_or_else(|| Error::value_error("Format specifier missing precision"))?,
-        );
+        let precision =
+            precision.ok_or_else(|| Error::value_error("Format specifier missing precision"))?;
+        layout.precision = Some(bounded(precision)?);
     }
     layout.kind = letters.pop();
     if !letters.is_empty() {

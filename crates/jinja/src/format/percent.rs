@@ -3,7 +3,7 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
-use super::{Layout, truncated};
+use super::{Layout, bounded, truncated};
 use crate::error::Error;
 use crate::value::Value;
 
@@ -90,9 +90,10 @@ fn directive(
     if width < 0 {
         layout.align = Some('<');
     }
-    layout.width = width.unsigned_abs() as usize;
+    layout.width = bounded(width.unsigned_abs() as usize)?;
     if letters.next_if_eq(&'.').is_some() {
-        layout.precision = Some(arguments.number(letters)?.unwrap_or(0).max(0) as usize);
+        let precision = arguments.number(letters)?.unwrap_or(0).max(0) as usize;
+        layout.precision = Some(bounded(precision)?);
     }
     while letters.next_if(|letter| "hlL".contains(*letter)).is_some() {}
     let kind = letters.next().ok_or_else(|| Error::value_error("incomplete format"))?;
@@ -192,6 +193,11 @@ mod tests {
             ("%y", Value::from("x"), "unsupported format character 'y' (0x79)"),
             ("%", Value::from("x"), "incomplete format"),
             ("%(a)s", Value::from("x"), "format requires a mapping"),
+            (
+                "%2000000000d",
+                Value::from(1),
+                "a field of a format is wider than 1048576 characters",
+            ),
         ] {
             assert_eq!(percent(template, &argument).expect_err(template).message(), message);
         }

@@ -110,13 +110,23 @@ fn dict(scope: &Scope<'_>, terms: Value, args: Args) -> Result<Value, Error> {
 
 fn subelements(scope: &Scope<'_>, terms: Value, mut args: Args) -> Result<Value, Error> {
     let terms = terms_of(&terms);
-    let [items, path, rest @ ..] = terms.as_slice() else {
-        return Err(failed("subelements lookup expects a list of two or three items, "));
+    const WANTED: &str = "subelements lookup expects a list of two or three items, ";
+    let [items, path, rest @ ..] = terms.as_slice() else { return Err(failed(WANTED)) };
+    if rest.len() > 1 {
+        return Err(failed(WANTED));
+    }
+    let is_nested = items.as_dict().is_some() || items.as_list().is_some();
+    if !is_nested || path.as_str().is_none() {
+        return Err(failed(format!(
+            "{WANTED}first a dict or a list, second a string pointing to the subkey"
+        )));
+    }
+    let is_flags = |flags: &Value| {
+        let keys = flags.as_dict().map(crate::Dict::keys);
+        keys.is_some_and(|keys| keys.iter().all(|key| key.as_str() == Some("skip_missing")))
     };
-    if scope.entries(items)?.is_none() && items.sequence().is_none() {
-        return Err(failed(
-            "subelements lookup expects a list of two or three items, first a dict or a list, second a string pointing to the subkey",
-        ));
+    if !rest.iter().all(is_flags) {
+        return Err(failed("the optional third item must be a dict with flags skip_missing"));
     }
     let mut skip = args.take_named("skip_missing");
     args.finish()?;
@@ -127,11 +137,19 @@ fn subelements(scope: &Scope<'_>, terms: Value, mut args: Args) -> Result<Value,
         Some(skip) => crate::filters::truth_of(&skip).unwrap_or(false),
         None => false,
     };
-    let pairs = subelements_of(scope, items, path, skip)?;
-    let path: Vec<Value> = match path.as_str() {
-        Some(path) => path.split('.').map(Value::from).collect(),
-        None => path.sequence().unwrap_or_default(),
+    // What a skipped item of a loop registered is no item.
+    let is_wanted = |item: &Value| item.get("skipped").is_none_or(|it| it.as_bool() == Some(false));
+    if items.as_dict().is_some() && !is_wanted(items) {
+        return Ok(Value::list(Vec::new()));
+    }
+    let all = match scope.entries(items)? {
+        Some(entries) => entries.into_iter().map(|(_, item)| item).collect(),
+        None => scope.iterate(items)?,
     };
+    let items = Value::list(all.into_iter().filter(is_wanted).collect());
+    let pairs = subelements_of(scope, &items, path, skip)?;
+    let path = path.as_str().unwrap_or_default();
+    let path: Vec<Value> = path.split('.').map(Value::from).collect();
     let pairs = scope.iterate(&pairs)?.into_iter().map(|pair| {
         let pair = pair.sequence().unwrap_or_default();
         let [item, sub] = pair.as_slice() else { return Value::list(pair) };
@@ -272,7 +290,7 @@ fn sequence(scope: &Scope<'_>, terms: Value, mut args: Args) -> Result<Value, Er
     }
     args.finish()?;
     let mut terms = terms_of(&terms);
-    if terms.is_empty() {
+    if terms.is_empty() && !options.is_empty() {
         terms.push(Value::from(""));
     }
     let mut items = Vec::new();

@@ -18,15 +18,39 @@ pub(super) fn register(environment: &mut Environment) {
 
 /// A term's key and its `name=value` words, which count before the named options.
 fn words(term: &str) -> Result<(String, Vec<(String, String)>), Error> {
-    let all = shlex::split(term).ok_or_else(|| failed(format!("unbalanced quotes in '{term}'")))?;
     let (mut key, mut options) = (Vec::new(), Vec::new());
-    for word in all {
-        match word.split_once('=') {
-            Some((name, value)) => options.push((name.to_owned(), value.to_owned())),
-            None => key.push(word),
-        }
+    for word in words_as_written(term) {
+        let Some((name, _)) = word.split_once('=') else {
+            // Quotes in the key are part of what is searched.
+            key.push(word);
+            continue;
+        };
+        let plain =
+            shlex::split(word).ok_or_else(|| failed(format!("unbalanced quotes in '{term}'")))?;
+        let plain = plain.concat();
+        options.push((name.to_owned(), plain[name.len() + 1..].to_owned()));
     }
     Ok((key.join(" "), options))
+}
+
+/// The words of a term; spaces within quotes part no words.
+fn words_as_written(term: &str) -> Vec<&str> {
+    let (mut words, mut start, mut quote) = (Vec::new(), None, None);
+    for (at, letter) in term.char_indices() {
+        match quote {
+            Some(open) if letter == open => quote = None,
+            Some(_) => {}
+            None if letter.is_whitespace() => {
+                words.extend(start.take().map(|start: usize| &term[start..at]));
+                continue;
+            }
+            None if matches!(letter, '"' | '\'') => quote = Some(letter),
+            None => {}
+        }
+        start.get_or_insert(at);
+    }
+    words.extend(start.map(|start| &term[start..]));
+    words
 }
 
 fn ini(scope: &Scope<'_>, terms: Value, mut args: Args) -> Result<Value, Error> {
@@ -189,7 +213,9 @@ fn csv_file(scope: &Scope<'_>, terms: Value, mut args: Args) -> Result<Value, Er
                     .ok_or_else(|| failed(format!("the row of '{key}' has no column {column}")))?;
                 found.push(Value::from(cell.as_str()));
             }
-            (None, Some(default)) => found.push(default.clone()),
+            (None, Some(default)) => {
+                found.extend(default.sequence().unwrap_or_else(|| vec![default.clone()]));
+            }
             (None, None) => {}
         }
     }

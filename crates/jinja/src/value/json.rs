@@ -2,7 +2,7 @@
 
 use serde_json::{Number, Value as Json};
 
-use super::{MAX_DEPTH, Map, Repr, Value};
+use super::{MAX_DEPTH, Map, Object, Repr, Value};
 use crate::error::{Error, ErrorKind};
 
 impl Value {
@@ -62,7 +62,10 @@ fn to_json(value: &Value, depth: usize) -> Result<Json, Error> {
         Repr::Omit => return Err(Error::new(ErrorKind::Type, "'omit' is not data")),
         Repr::Object(object) => match object.to_data() {
             Some(data) => to_json(&data, depth + 1)?,
-            None => return Err(not_data(value)),
+            None => match object.keys() {
+                Some(keys) => object_entries(&**object, &keys, depth)?,
+                None => return Err(not_data(value)),
+            },
         },
     })
 }
@@ -90,6 +93,13 @@ fn array(items: &[Value], depth: usize) -> Result<Json, Error> {
 
 fn object(map: &Map, depth: usize) -> Result<Json, Error> {
     let entries = map.iter().map(|(key, value)| Ok((key_text(key), to_json(value, depth + 1)?)));
+    entries.collect::<Result<_, Error>>().map(Json::Object)
+}
+
+/// What acts as a dict is one as data.
+fn object_entries(of: &dyn Object, keys: &[Value], depth: usize) -> Result<Json, Error> {
+    let entries = keys.iter().filter_map(|key| Some((key, of.get(key)?)));
+    let entries = entries.map(|(key, value)| Ok((key_text(key), to_json(&value?, depth + 1)?)));
     entries.collect::<Result<_, Error>>().map(Json::Object)
 }
 

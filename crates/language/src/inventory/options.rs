@@ -29,6 +29,8 @@ pub struct InventoryOptions {
     pub use_extra_vars: bool,
     /// The variables of the command line, for `constructed`.
     pub extra_vars: Vars,
+    /// Dictionaries of one name are merged, not replaced (`DEFAULT_HASH_BEHAVIOUR`).
+    pub merge_hashes: bool,
     /// Hosts and groups, and what is said beside them, win in this order (`VARIABLE_PRECEDENCE`).
     pub precedence: Vec<Precedence>,
 }
@@ -52,6 +54,7 @@ impl Default for InventoryOptions {
             show_program_errors: true,
             use_extra_vars: false,
             extra_vars: Vars::new(),
+            merge_hashes: false,
             precedence: Precedence::ALL.to_vec(),
         }
     }

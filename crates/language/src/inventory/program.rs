@@ -9,6 +9,7 @@ use yaml::{Diagnostic, NodeValue, StrStyle, Tag};
 
 use super::{Inventory, Sources};
 use crate::Vars;
+use crate::variables::extend;
 
 /// Runs inventory programs: the language itself runs nothing.
 pub trait Programs: Send + Sync {
@@ -128,8 +129,9 @@ impl Program<'_> {
                     ));
                 }
             };
+            let merges = inventory.options().merge_hashes;
             if let Some(host) = inventory.host_mut(&host) {
-                host.vars.extend(vars);
+                extend(&mut host.vars, vars, merges);
             }
         }
         Ok(())

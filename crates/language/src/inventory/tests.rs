@@ -429,8 +429,14 @@ fn groups_of_one_depth_go_by_priority_then_name() {
 fn localhost_is_always_there() {
     let files = [("hosts", "h"), ("group_vars/all", "a: 1"), ("host_vars/localhost", "b: 1")];
     let inventory = load(&files, &["hosts"]);
-    assert_eq!(vars(&inventory, "localhost"), "a=1 ansible_connection=local b=1");
-    assert_eq!(vars(&inventory, "127.0.0.1"), "a=1 ansible_connection=local");
+    assert_eq!(
+        vars(&inventory, "localhost"),
+        "a=1 ansible_connection=local ansible_python_interpreter={{ ansible_playbook_python }} b=1"
+    );
+    assert_eq!(
+        vars(&inventory, "127.0.0.1"),
+        "a=1 ansible_connection=local ansible_python_interpreter={{ ansible_playbook_python }}"
+    );
     assert_eq!(inventory.group_names(&"localhost".into()).len(), 0);
     let named = load(&[("hosts", "localhost x=1")], &["hosts"]);
     assert_eq!(vars(&named, "localhost"), "x=1");
