@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use jinja::Value;
-use language::{Common, Item, Play, Role, Task};
+use language::{Common, Item, Level, Place, Play, Role, Task};
 
 use crate::content::Content;
 use crate::error::CliError;
@@ -40,7 +40,13 @@ fn list_play(
     let patterns: Vec<String> = play.hosts.iter().flat_map(texts).collect();
     let pattern = patterns.join(",");
     let name = play.common.name.as_ref().map_or(pattern.clone(), ToString::to_string);
-    let tags = tags_of(&play.common, &BTreeSet::new());
+    let place = Place::of_playbook(&play.span.file.path).knowing(
+        Level::PlayVars,
+        "play vars",
+        &play.common.vars,
+    );
+    let mut tasks = Tasks { content, place, found: Vec::new() };
+    let tags = tasks.tags_of(&play.common, &BTreeSet::new());
     let _ = write!(out, "\n  play #{number} ({pattern}): {name}\tTAGS: [{}]\n", join(&tags));
     if what.hosts {
         let limit = content.options.limit.as_deref();
@@ -55,7 +61,6 @@ fn list_play(
     if !what.tasks && !what.tags {
         return Ok(());
     }
-    let mut tasks = Tasks { content, found: Vec::new() };
     tasks.items(&play.pre_tasks, &tags, None);
     play.roles.iter().for_each(|role| tasks.role(role, &tags));
     tasks.items(&play.tasks, &tags, None);
@@ -76,6 +81,7 @@ fn list_play(
 /// Tasks with their tags, in the order in which they would run.
 struct Tasks<'a> {
     content: &'a Content,
+    place: Place,
     found: Vec<(String, BTreeSet<String>)>,
 }
 
@@ -86,7 +92,7 @@ impl Tasks<'_> {
                 Item::Task(task) => self.task(task, outer, role),
                 Item::Role(role) => self.role(role, outer),
                 Item::Block(block) => {
-                    let tags = tags_of(&block.common, outer);
+                    let tags = self.tags_of(&block.common, outer);
                     for part in [&block.body, &block.rescue, &block.always] {
                         self.items(part, &tags, role);
                     }
@@ -96,31 +102,36 @@ impl Tasks<'_> {
     }
 
     fn role(&mut self, role: &Role, outer: &BTreeSet<String>) {
-        let tags = tags_of(&role.common, outer);
+        let tags = self.tags_of(&role.common, outer);
         role.dependencies.iter().for_each(|dependency| self.role(dependency, &tags));
         self.items(&role.tasks, &tags, Some(&role.name));
     }
 
     fn task(&mut self, task: &Task, outer: &BTreeSet<String>, role: Option<&str>) {
-        let tags = tags_of(&task.common, outer);
+        let tags = self.tags_of(&task.common, outer);
         let options = &self.content.options;
         let is_chosen = engine::chosen_by_tags(&tags, &options.tags, &options.skip_tags);
-        if !is_chosen || &*task.action.name == "meta" {
+        if !is_chosen {
             return;
         }
-        let own = task.common.name.as_ref().map(ToString::to_string);
-        let name = own.unwrap_or_else(|| task.action.written.to_string());
-        let name = role.map_or_else(|| name.clone(), |role| format!("{role} : {name}"));
+        let name = match (&task.common.name, role) {
+            (Some(name), Some(role)) => format!("{role} : {name}"),
+            (Some(name), None) => name.to_string(),
+            (None, _) => task.action.written.to_string(),
+        };
         self.found.push((name, tags));
     }
-}
 
-/// The tags of a thing and of what it stands in.
-fn tags_of(common: &Common, outer: &BTreeSet<String>) -> BTreeSet<String> {
-    let own = common.tags.iter().flat_map(texts);
-    let own =
-        own.flat_map(|text| text.split(',').map(|tag| tag.trim().to_owned()).collect::<Vec<_>>());
-    outer.iter().cloned().chain(own).filter(|tag| !tag.is_empty()).collect()
+    /// The tags of a thing and of what it stands in; templates are shown as written where hosts decide.
+    fn tags_of(&self, common: &Common, outer: &BTreeSet<String>) -> BTreeSet<String> {
+        let known = |tag: &Value| {
+            self.content.loader.resolve(tag, &self.place).unwrap_or_else(|_| tag.clone())
+        };
+        let own = common.tags.iter().map(known).flat_map(|tag| texts(&tag));
+        let own = own
+            .flat_map(|text| text.split(',').map(|tag| tag.trim().to_owned()).collect::<Vec<_>>());
+        outer.iter().cloned().chain(own).filter(|tag| !tag.is_empty()).collect()
+    }
 }
 
 /// A text, or the texts of a list.

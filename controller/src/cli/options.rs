@@ -2,16 +2,17 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
-use engine::{Defaults, Options};
+use engine::{Defaults, FactCache, Options};
 use model::Secret;
 use vault::Keyring;
 
 use crate::content::read_extra_vars;
 use crate::error::{CliError, ErrorKind};
 use crate::job::Surroundings;
-use crate::settings::Settings;
+use crate::settings::{Configuration, Settings};
 use crate::{passwords, terminal};
 
 /// Which hosts there are, and which of them are meant.
@@ -274,11 +275,40 @@ pub(crate) fn engine_options(
         task_timeout: set.number("TASK_TIMEOUT")?.unwrap_or(0),
         verbosity: run.verbose.max(settings.verbosity),
         gather_facts: settings.gathering,
+        fact_cache: fact_cache(set)?,
+        flush_cache: inventory.flush_cache,
         config_file: settings.config.clone(),
         inventory_sources: inventory.sources(around),
         defaults: defaults(flags, around),
         ..Options::default()
     })
+}
+
+/// `fact_caching` and its companions.
+fn fact_cache(set: &Configuration) -> Result<Option<FactCache>, CliError> {
+    let plugin = set.text("CACHE_PLUGIN")?.unwrap_or_default();
+    match plugin.rsplit('.').next().unwrap_or_default() {
+        "memory" => return Ok(None),
+        "jsonfile" => {}
+        _ => {
+            let message = format!(
+                "fact_caching = {plugin} is not supported: `memory` keeps facts for the run, `jsonfile` beyond it"
+            );
+            return Err(CliError::options(message));
+        }
+    }
+    let Some(directory) = set.path("CACHE_PLUGIN_CONNECTION")? else {
+        let message = "error, 'jsonfile' cache plugin requires the 'fact_caching_connection' config option to be set \
+                       (to a writeable directory path)";
+        return Err(CliError::options(message));
+    };
+    let timeout = set.number("CACHE_PLUGIN_TIMEOUT")?.filter(|seconds| *seconds > 0);
+    let prefix = set.is_set("CACHE_PLUGIN_PREFIX").then(|| set.text("CACHE_PLUGIN_PREFIX"));
+    Ok(Some(FactCache {
+        directory,
+        prefix: prefix.transpose()?.flatten().unwrap_or_default(),
+        timeout: timeout.map(Duration::from_secs),
+    }))
 }
 
 fn defaults(flags: Flags<'_>, around: &Surroundings<'_>) -> Defaults {

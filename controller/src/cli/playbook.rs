@@ -120,6 +120,7 @@ impl PlaybookArgs {
     /// Shows a run as Ansible does.
     pub(crate) fn reporter(&self, settings: &Settings) -> Box<dyn Reporter> {
         let mut options = terminal::report_options(self.run.verbose.max(settings.verbosity), true);
+        options.debug = settings.debug;
         options.show_custom_stats = settings.show_custom_stats;
         reporters::reporters(settings, options, "default")
     }

@@ -64,7 +64,8 @@ pub(crate) fn load(
     }
 }
 
-fn place(playbook: &Path, including: &Planned) -> Place {
+/// From where the names in an include are searched.
+pub(crate) fn place(playbook: &Path, including: &Planned) -> Place {
     let mut place = Place::of_playbook(playbook);
     playbook.clone_into(&mut place.playbook_dir);
     place.role = including.role.as_ref().map(|played| played.role.path.clone());

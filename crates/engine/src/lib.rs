@@ -10,6 +10,7 @@ mod actions;
 mod attributes;
 mod cursor;
 mod events;
+mod fact_cache;
 mod includes;
 mod lookups;
 mod loops;
@@ -26,6 +27,7 @@ mod walk;
 mod world;
 
 pub use actions::names as action_names;
+pub use fact_cache::FactCache;
 pub use options::{Defaults, Gathering, Options};
 pub use run::Run;
 pub use tags::chosen as chosen_by_tags;

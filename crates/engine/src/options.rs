@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use jinja::Value;
 use model::Secret;
 
+use crate::fact_cache::FactCache;
+
 /// The choices of a run. `Default` is a run without any flag.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -40,6 +42,10 @@ pub struct Options {
     pub gather_facts: Gathering,
     /// `ANSIBLE_PYTHON_INTERPRETER`, when it names one: what runs modules in Python on hosts whose variables do not say.
     pub python_interpreter: Option<String>,
+    /// `fact_caching = jsonfile`: where facts outlive the run.
+    pub fact_cache: Option<FactCache>,
+    /// `--flush-cache`: the facts of the inventory's hosts are forgotten first.
+    pub flush_cache: bool,
     /// The configuration file that was read: `ansible_config_file`.
     pub config_file: Option<PathBuf>,
     /// Where the inventory comes from: `ansible_inventory_sources`.

@@ -71,6 +71,11 @@ impl Run {
                 stats: RwLock::default(),
             }
         });
+        if world.options.flush_cache {
+            let hosts: Vec<HostName> =
+                read(&world.inventory).hosts().map(|host| host.name.clone()).collect();
+            hosts.iter().for_each(|host| world.uncache(host));
+        }
         let paths = playbooks.iter().map(|playbook| playbook.path.display().to_string()).collect();
         world.events.send(EventKind::RunStarted { playbooks: paths, check: world.options.check });
         let aborted = match play_all(&world, &playbooks).await {

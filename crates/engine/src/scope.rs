@@ -8,7 +8,7 @@ use jinja::{Controller, Error, Object, Templar, Value};
 use language::{Layer, Scope};
 use model::HostName;
 
-use crate::state::HostState;
+use crate::state::{HostState, read};
 use crate::walk::{Builder, Planned, PlayedRole};
 use crate::world::{World, magic};
 
@@ -186,9 +186,14 @@ impl TaskFiles {
         Self { paths }
     }
 
+    /// The playbook's directory: it is searched last.
+    pub(crate) fn playbook_directory(&self) -> &Path {
+        self.paths.last().map_or(Path::new(""), PathBuf::as_path)
+    }
+
     /// A path that is relative to the playbook's directory.
     pub(crate) fn beside_playbook(&self, path: &Path) -> PathBuf {
-        self.paths.last().map_or_else(|| path.to_owned(), |playbook| playbook.join(path))
+        self.playbook_directory().join(path)
     }
 }
 
@@ -229,8 +234,9 @@ impl Object for HostVars {
     }
 
     fn keys(&self) -> Option<Vec<Value>> {
-        let names = self.world.upgrade()?.hosts.names();
-        Some(names.iter().map(|name| Value::from(name.as_str())).collect())
+        let world = self.world.upgrade()?;
+        let inventory = read(&world.inventory);
+        Some(inventory.hosts().map(|host| Value::from(host.name.as_str())).collect())
     }
 }
 

@@ -75,12 +75,8 @@ impl HostState {
             }
             let long =
                 if name.starts_with("ansible_") { name.clone() } else { format!("ansible_{name}") };
-            if as_named {
-                layer.vars.insert(name.as_str().into(), value.clone());
-            }
-            if injected {
-                layer.vars.insert(long.into(), value);
-            }
+            let variable = if as_named { name.clone() } else { long };
+            layer.vars.insert(variable.into(), value);
         }
         self.show_facts();
     }

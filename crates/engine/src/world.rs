@@ -44,8 +44,45 @@ impl World {
         let mut state = HostState::new(host.name.clone(), inventory.layers(&host.name));
         state.identify(&inventory);
         drop(inventory);
+        self.recall(&mut state);
         self.hosts.insert(state);
         self.hosts.get(name)
+    }
+
+    /// Facts that an earlier run left in the cache.
+    fn recall(&self, state: &mut HostState) {
+        let Some(cache) = &self.options.fact_cache else { return };
+        match cache.load(&state.name) {
+            Ok(None) => {}
+            Ok(Some(facts)) => {
+                state.gathered = facts.contains_key("module_setup");
+                state.learn(&facts, !self.options.facts_stay_inside, false);
+            }
+            Err(why) => self.events.warn(why),
+        }
+    }
+
+    /// Leaves what is known of a host in the cache, for later runs.
+    pub(crate) fn keep_facts(&self, state: &HostState) {
+        let Some(cache) = &self.options.fact_cache else { return };
+        let facts: Vec<(String, &Value)> = if self.options.facts_stay_inside {
+            state.facts.iter().map(|(name, value)| (format!("ansible_{name}"), value)).collect()
+        } else {
+            state.fact_vars.vars.iter().map(|(name, value)| (name.to_string(), value)).collect()
+        };
+        let facts = facts.into_iter().map(|(name, value)| Ok((name, value.to_json()?)));
+        let kept = facts.collect::<Result<_, jinja::Error>>().map_err(|error| error.to_string());
+        if let Err(why) = kept.and_then(|facts| cache.keep(&state.name, &facts)) {
+            self.events.warn_once(&why);
+        }
+    }
+
+    /// Removes a host from the cache.
+    pub(crate) fn uncache(&self, host: &HostName) {
+        let Some(cache) = &self.options.fact_cache else { return };
+        if let Err(why) = cache.forget(host) {
+            self.events.warn_once(&why);
+        }
     }
 
     /// Takes in what `add_host` or `group_by` changed about a host.

@@ -1,20 +1,30 @@
 //! What templates may ask of the machine they are evaluated on: the controller, never a managed host.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// What a program may print for a template to take in.
 const MAX_PRINTED: u64 = 64 << 20;
 
-/// Opens a file that ends and does not block: FIFOs, devices and directories are refused.
+/// `makedev(1, 3)`: `/dev/null` under any name.
+const NULL: u64 = 0x103;
+
+/// Whether reading a file ends and does not block: it is a regular one, or `/dev/null`.
+pub fn ends(metadata: &Metadata) -> bool {
+    let is_null = metadata.file_type().is_char_device() && metadata.rdev() == NULL;
+    metadata.is_file() || is_null
+}
+
+/// Opens a file whose reading [`ends`]: FIFOs, other devices and directories are refused.
 pub fn open_regular(path: &Path) -> io::Result<File> {
-    let kind = path.metadata()?.file_type();
-    if kind.is_file() {
+    let metadata = path.metadata()?;
+    if ends(&metadata) {
         return File::open(path);
     }
-    let what = if kind.is_dir() { "a directory" } else { "not a regular file" };
+    let what = if metadata.is_dir() { "a directory" } else { "not a regular file" };
     Err(io::Error::new(io::ErrorKind::InvalidInput, format!("it is {what}")))
 }
 

@@ -23,12 +23,15 @@ mod methods;
 mod origin;
 mod regexes;
 mod templar;
+mod template_variables;
 mod tests;
 mod value;
 
 pub use args::Args;
 pub use check::{Form, check};
-pub use controller::{CommandResult, Controller, Disk, SearchKind, open_regular, read_regular};
+pub use controller::{
+    CommandResult, Controller, Disk, SearchKind, ends, open_regular, read_regular,
+};
 pub use environment::{Environment, Function, Operation, Traits};
 pub use error::{Error, ErrorKind, Note};
 pub use eval::Scope;
@@ -36,4 +39,5 @@ pub use limits::Limits;
 pub use lookups::Configuration;
 
 pub use templar::{Templar, TemplateOptions, Variables};
+pub use template_variables::template_variables;
 pub use value::{Dict, Kind, List, Map, Marks, Object, Undefined, Value};

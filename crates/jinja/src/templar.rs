@@ -73,7 +73,7 @@ impl Default for TemplateOptions {
 /// Evaluates templates with one set of variables. Make one per host, task and item; it caches what it resolves.
 pub struct Templar<'a> {
     environment: &'a Environment,
-    variables: &'a dyn Variables,
+    pub(crate) variables: &'a dyn Variables,
     controller: &'a dyn Controller,
     /// Evaluated variables.
     cache: RefCell<HashMap<Arc<str>, Value>>,

@@ -279,6 +279,8 @@ impl Inventory {
                 }
                 name
             }
+            // The sources may no longer name it.
+            Change::GroupHost { host, .. } if self.host(host.as_str()).is_none() => return Ok(()),
             Change::GroupHost { host, group, parents } => {
                 check_name("group", &group)?;
                 let group = self.safe_name(&group);

@@ -213,19 +213,25 @@ impl Loader {
         Ok(document)
     }
 
-    /// The text of a name that static imports need now: a template sees only what is known without hosts.
+    /// The directory of a role, by name.
+    pub fn find_role(&self, name: &str, place: &Place) -> Result<PathBuf> {
+        Reader::new(self, place.clone()).find_role(name)
+    }
+
+    /// A value whose templates see only what is known without hosts: extra variables and those of the place.
+    pub fn resolve(&self, value: &Value, place: &Place) -> Result<Value> {
+        let scope = place.scope.with(self.extra_vars.clone()).with(place.magic());
+        let controller = Disk { search_path: vec![place.playbook_dir.clone()] };
+        Ok(Templar::new(&self.environment, &scope, &controller).resolve(value)?)
+    }
+
+    /// The text of a name that static imports need now.
     pub(crate) fn static_text(&self, value: &Value, place: &Place) -> Result<Arc<str>> {
-        let resolved = if value.is_template() {
-            let scope = place.scope.with(self.extra_vars.clone()).with(place.magic());
-            let controller = Disk { search_path: vec![place.playbook_dir.clone()] };
-            Templar::new(&self.environment, &scope, &controller).resolve(value).map_err(|error| {
-                Diagnostic::from(error)
-                    .note("a static import is resolved before hosts are known: facts and inventory cannot be used")
-                    .hint("`include_tasks` and `include_role` are resolved for each host")
-            })?
-        } else {
-            value.clone()
-        };
+        let resolved = self.resolve(value, place).map_err(|error| {
+            error
+                .note("a static import is resolved before hosts are known: facts and inventory cannot be used")
+                .hint("`include_tasks` and `include_role` are resolved for each host")
+        })?;
         resolved.as_arc_str().cloned().ok_or_else(|| {
             let error = Diagnostic::error("this name must be text");
             value.origin().map_or(error.clone(), |origin| error.at(origin))
@@ -257,7 +263,8 @@ impl Place {
     }
 
     /// The same place with more variables known.
-    pub(crate) fn knowing(&self, level: Level, source: &str, vars: &Vars) -> Self {
+    #[must_use]
+    pub fn knowing(&self, level: Level, source: &str, vars: &Vars) -> Self {
         let layer = Arc::new(Layer::new(level, source, vars.clone()));
         Self { scope: self.scope.with(layer), ..self.clone() }
     }

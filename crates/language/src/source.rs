@@ -49,7 +49,7 @@ impl Source for Files {
         };
         let kind = match path.metadata() {
             Ok(metadata) if metadata.is_dir() => return refuse("it is a directory".to_owned()),
-            Ok(metadata) if !metadata.is_file() => {
+            Ok(metadata) if !jinja::ends(&metadata) => {
                 return refuse("it is not a regular file".to_owned());
             }
             Ok(metadata) => metadata,

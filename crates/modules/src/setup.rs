@@ -43,6 +43,9 @@ impl Module for Setup {
             &self.fact_path,
             Duration::from_secs(self.gather_timeout),
         );
+        let mut facts = facts;
+        facts.insert("gather_subset".to_owned(), self.gather_subset.clone().into());
+        facts.insert("module_setup".to_owned(), true.into());
         result.insert("ansible_facts".to_owned(), facts::filtered(facts, &self.filter).into());
         Ok(Check::InSync)
     }

@@ -249,6 +249,9 @@ impl Console {
         implicit: bool,
     ) -> io::Result<()> {
         if implicit {
+            if self.options.debug && !skipped {
+                self.screen.line(&harmless(&format!("META: {message}")), Tone::Verbose)?;
+            }
             return Ok(());
         }
         self.announce()?;

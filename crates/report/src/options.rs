@@ -5,6 +5,8 @@
 pub struct Options {
     /// How many `-v` were given. From 1 results are shown, from 2 places of tasks, from 3 results are pretty and whole.
     pub verbosity: u8,
+    /// `ANSIBLE_DEBUG`: also what plays do by themselves.
+    pub debug: bool,
     /// Use colours.
     pub colour: bool,
     /// Columns of the terminal; `None` when the output is not one.
@@ -44,6 +46,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             verbosity: 0,
+            debug: false,
             colour: false,
             width: None,
             show_diff: true,

@@ -100,6 +100,8 @@ pub(super) fn role(call: &Call<'_>) -> Attempt<Prepared> {
         .text("name")
         .or(call.text("role"))
         .ok_or_else(|| failure("'name' is a required field for include_role."))?;
+    let place = crate::includes::place(call.files.playbook_directory(), call.planned);
+    call.world.loader.find_role(&name, &place).map_err(|error| failure(error.message()))?;
     let files = RoleFiles {
         name: name.clone(),
         tasks_from: call.text("tasks_from"),

@@ -17,6 +17,9 @@ pub(super) fn run(call: &Call<'_>) -> Attempt<Prepared> {
             "No key/value pairs provided, at least one is required for this action to succeed",
         ));
     }
+    if cacheable {
+        effects.push(Effect::Facts(facts.clone()));
+    }
     let mut result = Args::new();
     result.insert("ansible_facts".into(), facts.into());
     result.insert("_ansible_facts_cacheable".into(), cacheable.into());

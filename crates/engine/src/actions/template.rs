@@ -1,9 +1,7 @@
 //! `template`: renders a file of the controller; a `copy` step then puts it in place.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use indexmap::IndexMap;
 use jinja::{SearchKind, Templar, TemplateOptions, Value};
 use model::Args;
 
@@ -52,7 +50,15 @@ fn render(call: &Call<'_>, path: &Path) -> Attempt<String> {
     if was_sealed {
         file = file.into_secret();
     }
-    let scope = call.scope.with(magic("template", variables(call, path)));
+    let dest = call.text("dest").unwrap_or_default();
+    let own = jinja::template_variables(
+        &call.world.environment,
+        call.scope,
+        &call.required("src")?,
+        path,
+        &dest,
+    );
+    let scope = call.scope.with(magic("template", own.into_iter().collect()));
     let templar = Templar::new(&call.world.environment, &scope, call.files);
     Ok(templar.render_template(&file, &options(call)?)?.to_string())
 }
@@ -80,21 +86,4 @@ fn options(call: &Call<'_>) -> Attempt<TemplateOptions> {
         block: pair("block", defaults.block),
         comment: pair("comment", defaults.comment),
     })
-}
-
-/// What a template sees besides the task's variables.
-fn variables(call: &Call<'_>, path: &Path) -> IndexMap<Arc<str>, Value> {
-    let text = |path: &Path| Value::from(&*path.to_string_lossy());
-    let full = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let mut vars: IndexMap<Arc<str>, Value> = IndexMap::new();
-    if jinja::Variables::get(call.scope, "ansible_managed").is_none() {
-        vars.insert("ansible_managed".into(), Value::from("Ansible managed"));
-    }
-    vars.insert("template_path".into(), text(path));
-    vars.insert("template_fullpath".into(), text(&full));
-    vars.insert(
-        "template_destpath".into(),
-        call.args.get("dest").cloned().unwrap_or_else(|| Value::from("")),
-    );
-    vars
 }

@@ -94,6 +94,7 @@ impl Batch<'_> {
                     let mut state = write(&state);
                     state.learn(&facts, !gathered, !self.world.options.facts_stay_inside);
                     state.gathered |= gathered;
+                    self.world.keep_facts(&state);
                     drop(state);
                     if gathered {
                         let facts = facts.clone().into();

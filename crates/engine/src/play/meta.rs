@@ -107,6 +107,9 @@ impl Batch<'_> {
         }
         for number in hosts {
             let walker = &mut self.walkers[*number];
+            if let Some(handler) = planned.handler {
+                write(&walker.state).notified.remove(&handler);
+            }
             walker.cursor.advance();
             walker.begun = true;
         }
@@ -155,7 +158,14 @@ impl Batch<'_> {
                 check: self.world.options.check,
             });
         }
-        let message = if holds { meta.done(host) } else { meta.passed_over(word, host) };
+        let is_idle = || self.world.hosts.with(host, |state| state.notified.is_empty());
+        let message = match (holds, meta) {
+            (true, Meta::FlushHandlers) if is_idle() => {
+                format!("No handler notifications for {host}")
+            }
+            (true, _) => meta.done(host),
+            (false, _) => meta.passed_over(word, host),
+        };
         self.world.events.send(EventKind::MetaFinished {
             host: host.clone(),
             word: word.to_owned(),
@@ -195,7 +205,9 @@ impl Batch<'_> {
             }
             Meta::ClearFacts => {
                 for walker in self.walkers.values().filter(|walker| walker.stand != Stand::Parked) {
-                    HostState::forget_facts(&mut write(&walker.state));
+                    let mut state = write(&walker.state);
+                    HostState::forget_facts(&mut state);
+                    self.world.uncache(&state.name);
                 }
             }
             Meta::ClearHostErrors => self.forgive(&leaf.key),

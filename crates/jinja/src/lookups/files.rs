@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorKind};
 use crate::eval::Scope;
 use crate::methods::lines;
 use crate::templar::{Overlay, Templar, TemplateOptions};
+use crate::template_variables::template_variables;
 use crate::value::{Map, Marks, Value};
 
 pub(super) fn register(environment: &mut Environment) {
@@ -111,9 +112,9 @@ fn unvault(scope: &Scope<'_>, terms: Value, args: Args) -> Result<Value, Error> 
 
 fn template(scope: &Scope<'_>, terms: Value, mut args: Args) -> Result<Value, Error> {
     let extra = args.take_named("template_vars");
-    let extra: Map = match &extra {
-        Some(extra) => scope.entries(extra)?.unwrap_or_default().into_iter().collect(),
-        None => Map::new(),
+    let extra: Vec<(Value, Value)> = match &extra {
+        Some(extra) => scope.entries(extra)?.unwrap_or_default(),
+        None => Vec::new(),
     };
     let mut options = TemplateOptions { lstrip_blocks: false, ..TemplateOptions::default() };
     for (name, slot) in [
@@ -146,14 +147,13 @@ fn template(scope: &Scope<'_>, terms: Value, mut args: Args) -> Result<Value, Er
             source = source.into_secret();
         }
         let _depth = scope.templar().enter(8)?;
-        let rendered = if extra.is_empty() {
-            scope.templar().render_output(&source, &options)
-        } else {
-            let overlay = Overlay::new(scope.templar(), &extra);
-            let inner = Templar::new(scope.environment(), &overlay, scope.controller());
-            inner.render_output(&source, &options)
-        };
-        rendered.map_err(|error| {
+        let own =
+            template_variables(scope.environment(), scope.templar().variables, &name, &path, "");
+        let own = own.into_iter().map(|(name, value)| (Value::from(name), value));
+        let vars: Map = own.chain(extra.iter().cloned()).collect();
+        let overlay = Overlay::new(scope.templar(), &vars);
+        let inner = Templar::new(scope.environment(), &overlay, scope.controller());
+        inner.render_output(&source, &options).map_err(|error| {
             error.noted(format!("while rendering the template '{}'", path.display()), None)
         })
     });

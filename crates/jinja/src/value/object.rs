@@ -50,8 +50,34 @@ pub trait Object: Any + Send + Sync {
     fn call_method(&self, scope: &Scope<'_>, name: &str, args: Args) -> Result<Value, Error> {
         match self.get(&Value::from(name)) {
             Some(method) => scope.call(&method?, args),
+            None if self.keys().is_some() => self.dict_method(name, args),
             None => Err(Error::no_attribute(self.type_name(), &Value::from(name))),
         }
+    }
+
+    /// The methods of a mapping.
+    fn dict_method(&self, name: &str, mut args: Args) -> Result<Value, Error> {
+        let keys = || self.keys().unwrap_or_default();
+        let value = |key: &Value| self.get(key).unwrap_or_else(|| Ok(Value::none()));
+        let result = match name {
+            "keys" => Value::list(keys()),
+            "values" => Value::list(keys().iter().map(value).collect::<Result<_, _>>()?),
+            "items" => {
+                let pair = |key: Value| Ok(Value::tuple(vec![key.clone(), value(&key)?]));
+                Value::list(keys().into_iter().map(pair).collect::<Result<_, Error>>()?)
+            }
+            "get" => {
+                let key = args.required("key")?;
+                let default = args.next_positional();
+                match self.get(&key) {
+                    Some(found) => found?,
+                    None => default.unwrap_or_else(Value::none),
+                }
+            }
+            _ => return Err(Error::no_attribute(self.type_name(), &Value::from(name))),
+        };
+        args.finish()?;
+        Ok(result)
     }
 
     /// Whether `callable` is true for it.

@@ -125,6 +125,7 @@ impl Inventory {
         for change in &self.changes {
             inventory.apply(change.clone())?;
         }
+        inventory.changes.clone_from(&self.changes);
         Ok(inventory)
     }
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use indexmap::IndexSet;
 use jinja::Value;
 use yaml::{Diagnostic, Node, NodeValue, Result};
 
@@ -122,7 +123,7 @@ impl Reader<'_> {
     }
 
     /// The directory of a role: `roles/` beside the playbook, the roles path, beside this role, beside the playbook.
-    fn find_role(&self, name: &str) -> Result<PathBuf> {
+    pub(crate) fn find_role(&self, name: &str) -> Result<PathBuf> {
         let Place { playbook_dir, role, .. } = &self.place;
         let mut paths = Vec::new();
         if let [namespace, collection, role] = name.split('.').collect::<Vec<_>>()[..] {
@@ -137,7 +138,7 @@ impl Reader<'_> {
             Some(path) => Ok(path.clone()),
             None => Err(Diagnostic::error(format!(
                 "the role '{name}' was not found in {}",
-                paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(":")
+                searched(&paths, name)
             ))),
         }
     }
@@ -270,4 +271,17 @@ pub(super) fn is_true(value: &Value) -> bool {
                 matches!(text.to_lowercase().as_str(), "yes" | "y" | "true" | "t" | "on" | "1")
             })
     })
+}
+
+/// The directories in which a role was searched, as people know them.
+fn searched(paths: &[PathBuf], name: &str) -> String {
+    let directories = paths.iter().map(|path| {
+        let text = path.display().to_string();
+        match text.strip_suffix(name).map(|directory| directory.trim_end_matches('/')) {
+            None => text,
+            Some("") => ".".to_owned(),
+            Some(directory) => directory.to_owned(),
+        }
+    });
+    directories.collect::<IndexSet<_>>().into_iter().collect::<Vec<_>>().join(":")
 }

@@ -32,6 +32,11 @@ impl Reader<'_> {
     }
 
     fn block(&self, node: &Node, fields: &[(Node, Node)]) -> Result<Arc<Block>> {
+        if self.place.is_handler {
+            return Err(Diagnostic::error("Using a block as a handler is not supported.")
+                .at(&node.span)
+                .hint("each handler is one task; several may `listen` to one topic"));
+        }
         if node.get("block").is_none() {
             return Err(
                 Diagnostic::error("`rescue` and `always` stand beside a `block`").at(&node.span)
@@ -126,6 +131,12 @@ impl Reader<'_> {
     /// The task, or what it imports.
     fn expanded(&self, task: Task, fields: &[(Node, Node)]) -> Result<Item> {
         match &*task.action.name {
+            name @ ("include_role" | "import_role") if self.place.is_handler => {
+                let message = format!("Using '{name}' as a handler is not supported.");
+                Err(Diagnostic::error(message)
+                    .at(&task.action.span)
+                    .hint("`include_tasks` in a handler may include a file that includes the role"))
+            }
             "import_tasks" | "import_role" if task.r#loop.is_some() => {
                 let name = &task.action.name;
                 let span = task.r#loop.as_ref().map_or(&task.span, |looped| &looped.span);
