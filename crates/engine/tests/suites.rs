@@ -179,7 +179,8 @@ fn play(case: &Case) -> String {
         std::fs::write(path, text).expect("a file");
     }
     let transcript = run(root, &options(&case.flags));
-    transcript.replace(&format!("{}/", root.display()), "")
+    let transcript = transcript.replace(&format!("{}/", root.display()), "");
+    transcript.replace(&root.display().to_string(), ".")
 }
 
 /// Opens what is encrypted in suites.
