@@ -44,6 +44,7 @@ pub(crate) fn report_options(verbosity: u8, show_diff: bool) -> report::Options 
         verbosity,
         colour: has_colours(is_terminal),
         width: terminal_size::terminal_size().filter(|_| is_terminal).map(|(width, _)| width.0),
+        errors_seen: io::stderr().is_terminal(),
         show_diff,
         read_source: |path| std::fs::read_to_string(path).ok(),
         ..report::Options::default()

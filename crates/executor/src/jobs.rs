@@ -17,7 +17,7 @@ use system::BlobSource;
 
 use crate::attempt::{Runner, attempt};
 use crate::frame::{self, Order, PlainStep};
-use crate::{Cancel, Manner};
+use crate::{Cancel, Manner, python};
 
 /// The module that starts a job: `module` with `args`, for at most `limit` seconds, its result in `directory`.
 pub(crate) const MODULE: &str = "async_wrapper";
@@ -57,10 +57,14 @@ fn try_start(step: &Step, wanted: Wanted, blobs: &dyn BlobSource) -> io::Result<
     let job = Job { file: directory.join(&id), id: id.clone() };
     let file = job.file.display().to_string();
     save(&job, status(&job, false))?;
+    let mut args = wanted.args;
+    if wanted.module == python::MODULE {
+        args.insert(python::KEEP_STDERR.into(), true.into());
+    }
     let inner = Step {
         id: step.id,
         module: wanted.module,
-        args: wanted.args,
+        args,
         mode: step.mode,
         run_as: None,
         environment: step.environment.clone(),

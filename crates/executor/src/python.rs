@@ -25,6 +25,9 @@ pub(crate) const MODULE: &str = "python_module";
 /// A package is text that was read from files; more than this is no module.
 const PACKAGE_LIMIT: u64 = 32 << 20;
 
+/// An argument of jobs: what the module wrote to standard error belongs to their result.
+pub(crate) const KEEP_STDERR: &str = "_keep_stderr";
+
 #[derive(Deserialize)]
 struct Wanted {
     name: String,
@@ -36,6 +39,8 @@ struct Wanted {
     /// What may run it, each as words, in the order of preference.
     #[serde(rename = "_interpreters")]
     interpreters: Vec<String>,
+    #[serde(default, rename = "_keep_stderr")]
+    keep_stderr: bool,
 }
 
 /// What makes one interpreter differ from another: its words, and variables that only a new one heeds.
@@ -106,7 +111,13 @@ impl Interpreters {
             arguments: json!({ "ANSIBLE_MODULE_ARGS": arguments }).to_string(),
         };
         Ok(match resident.call(&request, context)? {
-            resident::End::Finished(output) => modules::program_outcome(&output, step.mode.diff),
+            resident::End::Finished(output) => {
+                let mut outcome = modules::program_outcome(&output, step.mode.diff);
+                if wanted.keep_stderr && !output.stderr.is_empty() {
+                    outcome.result.insert("stderr".into(), output.stderr_text().into());
+                }
+                outcome
+            }
             resident::End::Lost(reason) => {
                 Outcome::unknown(format!("{reason}; the module `{}` may have run", wanted.name))
             }

@@ -15,7 +15,8 @@ use crate::arguments::Arguments;
 /// What a look at the host found.
 #[derive(Debug)]
 pub enum Check<C> {
-    /// Nothing to do. Modules that only look (`stat`, `setup`) always answer this.
+    /// Nothing to do. Modules that only look (`stat`, `setup`) always answer this; `changed: true` in the result says that
+    /// what they look at was a change (`async_status`).
     InSync,
     /// This differs from what is wanted, and would be repaired.
     Drift(C),

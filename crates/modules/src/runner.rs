@@ -194,8 +194,10 @@ impl Attempt<'_> {
     }
 
     fn in_sync(&mut self) -> Verdict {
-        self.result.remove("changed");
-        Verdict::Ok
+        match self.result.remove("changed") {
+            Some(Value::Bool(true)) => Verdict::Changed,
+            _ => Verdict::Ok,
+        }
     }
 
     fn skipped(&mut self) -> Verdict {

@@ -11,6 +11,8 @@ pub struct Options {
     pub colour: bool,
     /// Columns of the terminal; `None` when the output is not one.
     pub width: Option<u16>,
+    /// Standard error is a terminal, where a carriage return covers what was said before it.
+    pub errors_seen: bool,
     /// Show the diffs that results carry.
     pub show_diff: bool,
     /// `display_skipped_hosts`.
@@ -49,6 +51,7 @@ impl Default for Options {
             debug: false,
             colour: false,
             width: None,
+            errors_seen: true,
             show_diff: true,
             display_skipped: true,
             display_ok: true,

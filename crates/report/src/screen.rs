@@ -45,6 +45,7 @@ pub(crate) struct Screen {
     err: Box<dyn Write + Send>,
     colour: bool,
     columns: usize,
+    errors_seen: bool,
     /// Warnings and errors already said: each is said once a run.
     said: HashSet<String>,
 }
@@ -57,7 +58,8 @@ impl Screen {
     ) -> Self {
         let columns =
             options.width.map_or(79, |width| usize::from(width).saturating_sub(1).max(79));
-        Self { out, err, colour: options.colour, columns, said: HashSet::new() }
+        let (colour, errors_seen) = (options.colour, options.errors_seen);
+        Self { out, err, colour, columns, errors_seen, said: HashSet::new() }
     }
 
     /// A text in a tone. Every line is coloured by itself, so that no cut of the output leaves a colour on.
@@ -115,7 +117,13 @@ impl Screen {
     fn complain(&mut self, kind: &str, text: &str, tone: Tone) -> io::Result<()> {
         // A rendered diagnostic names its severity itself.
         let title = format!("{}: ", kind.to_lowercase());
-        let text = format!("[{kind}]: {}", harmless(text.strip_prefix(&title).unwrap_or(text)));
+        let text = text.strip_prefix(&title).unwrap_or(text).replace("\r\n", "\n");
+        let text = if self.errors_seen {
+            harmless(&text).into_owned()
+        } else {
+            text.split('\r').map(harmless).collect::<Vec<_>>().join("\r")
+        };
+        let text = format!("[{kind}]: {text}");
         if !self.said.insert(text.clone()) {
             return Ok(());
         }

@@ -32,15 +32,33 @@ const INTERPRETERS: &str = "_interpreters";
 
 /// The step that runs the module in a file.
 pub(super) fn run(call: &Call<'_>, path: &Path) -> Attempt<Prepared> {
-    let bytes =
-        jinja::read_regular(path).map_err(|error| io_failure("read module", path, &error))?;
+    let draft = draft(call, path, &call.planned.task.action.written, call.json_args()?)?;
+    let is_program = draft.module == PROGRAM;
+    let join = move |outcomes: Vec<Outcome>| {
+        let judged = outcomes.into_iter().map(|outcome| judged(outcome, is_program));
+        super::single(judged.collect())
+    };
+    Ok(Prepared::Steps(vec![draft], Box::new(join)))
+}
+
+/// The step of the content's own module that takes the place of one of ours which an action asks for.
+pub(super) fn in_place_of(call: &Call<'_>, name: &str, arguments: Value) -> Attempt<Option<Draft>> {
+    let Some(path) = call.world.loader.module_file(name) else { return Ok(None) };
+    let arguments = arguments.as_object().cloned().unwrap_or_default();
+    let mut drafts = [draft(call, &path, name, arguments)?];
+    choose_interpreters(&mut drafts, call.templar)?;
+    let [draft] = drafts;
+    Ok(Some(draft))
+}
+
+fn draft(call: &Call<'_>, path: &Path, written: &str, mut arguments: Args) -> Attempt<Draft> {
+    let bytes = std::fs::read(path).map_err(|error| io_failure("read module", path, &error))?;
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let mut arguments = call.json_args()?;
     let own = json!({
         "_ansible_debug": false,
         "_ansible_ignore_unknown_opts": false,
         "_ansible_keep_remote_files": false,
-        "_ansible_module_name": call.planned.task.action.written,
+        "_ansible_module_name": written,
         "_ansible_remote_tmp": "~/.ansible/tmp",
         "_ansible_selinux_special_fs": ["fuse", "nfs", "vboxsf", "ramfs", "9p", "vfat"],
         "_ansible_shell_executable": "/bin/sh",
@@ -58,19 +76,13 @@ pub(super) fn run(call: &Call<'_>, path: &Path) -> Attempt<Prepared> {
     let text = std::str::from_utf8(&bytes).ok().filter(|text| !text.contains('\0'));
     let (module, mut args) = match text {
         Some(text) if python::imports_module_utils(text) => {
-            (PYTHON, python_module(call, path, &name, text)?)
+            (PYTHON, python_module(call, path, (written, &name), text)?)
         }
         text => (PROGRAM, program(call, path, &bytes, text)?),
     };
     args.insert("name".into(), name.into());
     args.insert("_arguments".into(), Value::Object(arguments));
-    let draft = Draft { module: module.to_owned(), args };
-    let is_program = module == PROGRAM;
-    let join = move |outcomes: Vec<Outcome>| {
-        let judged = outcomes.into_iter().map(|outcome| judged(outcome, is_program));
-        super::single(judged.collect())
-    };
-    Ok(Prepared::Steps(vec![draft], Box::new(join)))
+    Ok(Draft { module: module.to_owned(), args })
 }
 
 /// Names the interpreters that a host's variables choose for the programs among the steps.
@@ -103,9 +115,13 @@ fn judged(mut outcome: Outcome, is_program: bool) -> Outcome {
 }
 
 /// A module in Python with all that it imports.
-fn python_module(call: &Call<'_>, path: &Path, name: &str, text: &str) -> Attempt<Args> {
+fn python_module(
+    call: &Call<'_>,
+    path: &Path,
+    (written, name): (&str, &str),
+    text: &str,
+) -> Attempt<Args> {
     let loader = &call.world.loader;
-    let written = &*call.planned.task.action.written;
     let module = match loader.collection_of(path) {
         Some(collection) => format!("ansible_collections.{collection}.plugins.modules.{name}"),
         None => format!("ansible.legacy.{name}"),

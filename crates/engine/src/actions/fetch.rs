@@ -10,7 +10,7 @@ use model::{Args, Outcome, Verdict};
 use serde_json::json;
 use sha1::Digest as _;
 
-use super::{Attempt, Call, Draft, Prepared, failure};
+use super::{Attempt, Call, Draft, Prepared, external, failure};
 use crate::link::Unreachable;
 use crate::talk::Way;
 
@@ -23,6 +23,8 @@ struct Fetch {
     dest: PathBuf,
     fail_on_missing: bool,
     validate_checksum: bool,
+    /// The content's own `slurp`: as in Ansible, it is asked for what cannot be looked at.
+    slurp: Option<Draft>,
 }
 
 pub(super) fn run(call: &Call<'_>) -> Attempt<Prepared> {
@@ -42,6 +44,7 @@ pub(super) fn run(call: &Call<'_>) -> Attempt<Prepared> {
     let src = call.required("src")?;
     let fetch = Fetch {
         dest: destination(call, &src)?,
+        slurp: external::in_place_of(call, "slurp", json!({ "src": src }))?,
         src,
         fail_on_missing: call.flag("fail_on_missing", true)?,
         validate_checksum: call.flag("validate_checksum", true)?,
@@ -98,6 +101,9 @@ impl Fetch {
         }
         let stat = outcome.result.get("stat").cloned().unwrap_or_default();
         let is = |key: &str| stat.get(key).and_then(serde_json::Value::as_bool) == Some(true);
+        if let Some(slurp) = self.slurp.as_ref().filter(|_| !is("readable")) {
+            return Ok(self.slurped(way.ask_once(slurp.clone()).await?));
+        }
         if !is("exists") {
             return Ok(self.missing("the remote file does not exist, not transferring, ignored"));
         }
@@ -125,6 +131,31 @@ impl Fetch {
         self.transfer(way, remote).await
     }
 
+    /// Keeps what the content's own module read.
+    fn slurped(&self, outcome: Outcome) -> Outcome {
+        let content = outcome.result.get("content").and_then(serde_json::Value::as_str);
+        let bytes = content.and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok());
+        let Some(bytes) = bytes.filter(|_| !outcome.is_failed()) else { return outcome };
+        let written = Partial::beside(&self.dest).and_then(|mut file| {
+            file.write(&bytes)?;
+            let sums = file.sums();
+            file.keep(&self.dest).map(|()| sums)
+        });
+        match written {
+            Ok((sha1, md5)) => {
+                let mut result = self.result(&sha1, &md5);
+                result.insert("remote_checksum".into(), sha1.into());
+                result.insert("remote_md5sum".into(), serde_json::Value::Null);
+                Outcome::new(Verdict::Changed, result)
+            }
+            Err(error) => self.unwritable(&error),
+        }
+    }
+
+    fn unwritable(&self, error: &std::io::Error) -> Outcome {
+        Outcome::failed(format!("cannot write {}: {error}", self.dest.display()))
+    }
+
     fn missing(&self, message: &str) -> Outcome {
         if self.fail_on_missing {
             return Outcome::failed(message);
@@ -145,12 +176,9 @@ impl Fetch {
     }
 
     async fn transfer(&self, way: &Way<'_>, remote: Option<&str>) -> Result<Outcome, Unreachable> {
-        let fail = |error: &std::io::Error| {
-            Outcome::failed(format!("cannot write {}: {error}", self.dest.display()))
-        };
         let mut file = match Partial::beside(&self.dest) {
             Ok(file) => file,
-            Err(error) => return Ok(fail(&error)),
+            Err(error) => return Ok(self.unwritable(&error)),
         };
         let mut offset = 0;
         loop {
@@ -165,7 +193,7 @@ impl Fetch {
             }
             offset += bytes.len() as u64;
             if let Err(error) = file.write(&bytes) {
-                return Ok(fail(&error));
+                return Ok(self.unwritable(&error));
             }
         }
         let (sha1, md5) = file.sums();
@@ -177,7 +205,7 @@ impl Fetch {
             return Ok(Outcome::new(Verdict::Failed { message }, result));
         }
         if let Err(error) = file.keep(&self.dest) {
-            return Ok(fail(&error));
+            return Ok(self.unwritable(&error));
         }
         result.insert("remote_checksum".into(), remote.into());
         result.insert("remote_md5sum".into(), serde_json::Value::Null);

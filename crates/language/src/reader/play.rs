@@ -68,6 +68,7 @@ impl Reader<'_> {
         };
         let trail = self.entering(path, Some(&file.span))?.place.trail;
         let place = Place { trail, scope: place.scope, ..Place::of_playbook(path) };
+        self.loader.library.learn(&*self.loader.source, &place.playbook_dir);
         let plays = Reader::new(self.loader, place).plays()?;
         Ok(plays.into_iter().map(|play| Arc::new(imported(&play, &common))).collect())
     }
