@@ -32,6 +32,7 @@ mod expect;
 mod external;
 mod file;
 mod find;
+mod gather_facts;
 mod get_url;
 mod getent;
 mod group;

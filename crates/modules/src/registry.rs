@@ -47,7 +47,7 @@ modules! {
     "external_module" in "muster.internal" => crate::external::External,
     "file" in "ansible.builtin" => crate::file::File,
     "find" in "ansible.builtin" => crate::find::Find,
-    "gather_facts" in "ansible.builtin" => crate::setup::Setup,
+    "gather_facts" in "ansible.builtin" => crate::gather_facts::GatherFacts,
     "get_url" in "ansible.builtin" => crate::get_url::GetUrl,
     "getent" in "ansible.builtin" => crate::getent::Getent,
     "git" in "ansible.builtin" => crate::git::Git,

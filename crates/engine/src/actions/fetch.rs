@@ -134,7 +134,8 @@ impl Fetch {
     /// Keeps what the content's own module read.
     fn slurped(&self, outcome: Outcome) -> Outcome {
         let content = outcome.result.get("content").and_then(serde_json::Value::as_str);
-        let bytes = content.and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok());
+        let bytes =
+            content.and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok());
         let Some(bytes) = bytes.filter(|_| !outcome.is_failed()) else { return outcome };
         let written = Partial::beside(&self.dest).and_then(|mut file| {
             file.write(&bytes)?;

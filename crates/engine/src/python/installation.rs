@@ -51,7 +51,8 @@ impl Surroundings {
 
     /// The Python that a person's own commands would use, whether it is there or not.
     pub(super) fn python(&self) -> String {
-        let found = self.path.iter().map(|directory| directory.join("python3")).find(|path| path.exists());
+        let found =
+            self.path.iter().map(|directory| directory.join("python3")).find(|path| path.exists());
         let usual = || self.root.join("usr/bin/python3");
         found.unwrap_or_else(usual).to_string_lossy().into_owned()
     }
