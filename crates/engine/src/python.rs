@@ -23,7 +23,6 @@ const VERSION: &str = "2.19.0";
 #[derive(Default)]
 pub(crate) struct Packages {
     installation: OnceLock<Option<Installation>>,
-    python: OnceLock<String>,
     made: Mutex<HashMap<PathBuf, Digest>>,
 }
 
@@ -71,11 +70,6 @@ impl Packages {
     /// The version that modules are told.
     pub(crate) fn version(&self) -> &str {
         self.installation().as_ref().map_or(VERSION, |installation| &installation.version)
-    }
-
-    /// What runs modules in Python on this machine: `ansible_playbook_python`.
-    pub(crate) fn python(&self) -> &str {
-        self.python.get_or_init(|| Surroundings::of_process().python())
     }
 
     fn installation(&self) -> &Option<Installation> {

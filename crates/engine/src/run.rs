@@ -311,7 +311,6 @@ fn play_magic(
     set("ansible_run_tags", texts(if options.tags.is_empty() { &all } else { &options.tags }));
     set("ansible_skip_tags", texts(&options.skip_tags));
     set("ansible_version", version());
-    set("ansible_playbook_python", Value::from(world.packages.python()));
     let config = options.config_file.as_deref();
     set("ansible_config_file", config.map_or_else(Value::none, |path| path_value(&absolute(path))));
     set("ansible_inventory_sources", texts(&options.inventory_sources));

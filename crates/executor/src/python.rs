@@ -4,6 +4,8 @@
 //! arguments with each call, both over its standard input: nothing of them is in a file or among a process's words.
 
 mod resident;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::io::Read as _;

@@ -49,14 +49,6 @@ impl Surroundings {
         })
     }
 
-    /// The Python that a person's own commands would use, whether it is there or not.
-    pub(super) fn python(&self) -> String {
-        let found =
-            self.path.iter().map(|directory| directory.join("python3")).find(|path| path.exists());
-        let usual = || self.root.join("usr/bin/python3");
-        found.unwrap_or_else(usual).to_string_lossy().into_owned()
-    }
-
     fn places(&self) -> impl Iterator<Item = PathBuf> + '_ {
         let interpreters = self.path.iter().flat_map(|directory| {
             ["ansible-playbook", "ansible"]

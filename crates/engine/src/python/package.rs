@@ -201,3 +201,109 @@ fn read(path: &Path) -> Option<String> {
     let bytes = std::fs::read(path).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn paths(places: &Places<'_>, module: &str, text: &str) -> Result<Vec<String>, Problem> {
+        let package = places.package(module, text)?;
+        let files = package["files"].as_object().expect("a dictionary");
+        Ok(files.keys().cloned().collect())
+    }
+
+    fn lay(root: &Path, files: &[(&str, &str)]) {
+        for (path, text) in files {
+            let path = root.join(path);
+            fs::create_dir_all(path.parent().expect("it has one")).expect("made");
+            fs::write(path, text).expect("written");
+        }
+    }
+
+    #[test]
+    fn a_module_takes_along_what_it_imports_and_no_more() {
+        let home = tempfile::tempdir().expect("made");
+        lay(
+            home.path(),
+            &[
+                ("utils/own/__init__.py", "from .inner import y\n"),
+                ("utils/own/inner.py", "import json\n"),
+                ("utils/unused.py", ""),
+                (
+                    "c/ansible_collections/a/b/plugins/module_utils/x.py",
+                    "from ..module_utils import z\n",
+                ),
+                ("c/ansible_collections/a/b/plugins/module_utils/z.py", ""),
+                ("c/ansible_collections/a/b/plugins/module_utils/w.py", ""),
+            ],
+        );
+        let (utils, collections) = ([home.path().join("utils")], [home.path().join("c")]);
+        let places = Places { module_utils: &utils, collections: &collections, installation: None };
+        let text = "from ansible.module_utils import own\nfrom ..module_utils.x import f\n";
+        let found = paths(&places, "ansible_collections.a.b.plugins.modules.m", text);
+        let found = found.expect("all is there");
+        let kept = |path: &str| found.iter().any(|found| found == path);
+        for path in [
+            "ansible_collections/__init__.py",
+            "ansible_collections/a/b/plugins/modules/m.py",
+            "ansible_collections/a/b/plugins/module_utils/x.py",
+            "ansible_collections/a/b/plugins/module_utils/z.py",
+            "ansible/__init__.py",
+            "ansible/module_utils/own/__init__.py",
+            "ansible/module_utils/own/inner.py",
+            "ansible/module_utils/basic.py",
+        ] {
+            assert!(kept(path), "{path} in {found:#?}");
+        }
+        assert!(!found.iter().any(|path| path.contains("unused") || path.ends_with("/w.py")));
+    }
+
+    #[test]
+    fn what_cannot_be_found_is_named_unless_the_module_can_do_without() {
+        let places = Places { module_utils: &[], collections: &[], installation: None };
+        let module = "ansible.legacy.m";
+        for wanted in
+            ["ansible.module_utils.nosuch", "ansible_collections.a.b.plugins.module_utils.x"]
+        {
+            let problem = paths(&places, module, &format!("from {wanted} import x\n"));
+            let problem = problem.expect_err("it is nowhere");
+            assert_eq!((problem.importer.as_str(), problem.wanted.as_str()), (module, wanted));
+            let optional =
+                format!("try:\n    from {wanted} import x\nexcept ImportError:\n    x = None\n");
+            assert!(paths(&places, module, &optional).is_ok(), "{wanted}");
+        }
+        let dynamic = "from ansible.module_utils.six.moves.urllib.parse import quote\n";
+        assert!(paths(&places, module, dynamic).is_ok());
+    }
+
+    #[test]
+    fn an_installed_ansible_core_is_preferred_to_the_stand_in() {
+        let home = tempfile::tempdir().expect("made");
+        let basic = "from ansible.module_utils.common import x\n";
+        lay(
+            home.path(),
+            &[
+                ("ansible/module_utils/basic.py", basic),
+                ("ansible/module_utils/common/__init__.py", "# theirs\n"),
+                ("ansible/module_utils/common/x.py", ""),
+            ],
+        );
+        let installation =
+            Installation { packages: home.path().to_owned(), version: "2.17.1".to_owned() };
+        let places =
+            Places { module_utils: &[], collections: &[], installation: Some(&installation) };
+        let package = places.package("ansible.legacy.m", "import ansible.module_utils.basic\n");
+        let package = package.expect("all is there");
+        assert_eq!(package["files"]["ansible/module_utils/basic.py"], basic);
+        assert_eq!(package["files"]["ansible/module_utils/common/__init__.py"], "# theirs\n");
+        assert!(
+            package["files"]["ansible/__init__.py"]
+                .as_str()
+                .is_some_and(|it| it.contains("'2.17.1'"))
+        );
+        let problem = places.package("ansible.legacy.m", "import ansible.module_utils.six\n");
+        assert!(problem.is_err(), "the two are not mixed");
+    }
+}
