@@ -22,6 +22,7 @@ mod set_fact;
 mod set_stats;
 mod template;
 mod unarchive;
+mod uri;
 mod wait_for_connection;
 
 use std::sync::Arc;
@@ -120,6 +121,7 @@ const ACTIONS: &[(&str, Action)] = &[
     ("set_stats", set_stats::run),
     ("template", template::run),
     ("unarchive", unarchive::run),
+    ("uri", uri::run),
     ("wait_for_connection", wait_for_connection::run),
     ("validate_argument_spec", argument_spec::run),
 ];
@@ -132,6 +134,11 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// Whether the controller carries out a task of that name, or a part of it.
 pub(crate) fn is_action(name: &str) -> bool {
     names().any(|action| action == name)
+}
+
+/// Whether the controller's part of a task is to prepare one step, which can be a job, and go with those of other items.
+pub(crate) fn only_prepares(name: &str) -> bool {
+    matches!(name, "package" | "service" | "uri")
 }
 
 /// Whether a task runs once for all hosts without saying so.
@@ -297,7 +304,15 @@ impl Call<'_> {
     /// The content of a file of the controller, opened if it is encrypted; whether it was.
     pub(crate) fn read(&self, path: &std::path::Path) -> Attempt<(Vec<u8>, bool)> {
         let bytes = jinja::read_regular(path).map_err(|error| io_failure("read", path, &error))?;
-        self.world.environment.vault().content(bytes).map_err(|error| failure(error.to_string()))
+        self.world.environment.vault().content(bytes).map_err(|error| {
+            failure(match error {
+                vault::Error::NoSecrets => format!(
+                    "A vault password or secret must be specified to decrypt {}",
+                    path.display()
+                ),
+                other => format!("{other} File: {}", path.display()),
+            })
+        })
     }
 
     /// The file that a name means, searched as Ansible does.

@@ -271,7 +271,8 @@ impl<'a> HostTask<'a> {
     fn is_in_order(&self) -> bool {
         let task = &self.planned.task;
         let name = &*task.action.name;
-        if actions::is_action(name) || name == "setup" || name.ends_with("_facts") {
+        let is_action = actions::is_action(name) && !actions::only_prepares(name);
+        if is_action || name == "setup" || name.ends_with("_facts") {
             return true;
         }
         let Some(register) = &self.register else { return false };

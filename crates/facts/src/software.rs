@@ -144,6 +144,7 @@ pub(crate) fn python(host: &Host<'_>, facts: &mut Args) {
             "type": "cpython",
             "version": {"major": 3, "minor": minor},
             "version_info": [3, minor],
+            "has_sslcontext": true,
         }),
     );
 }

@@ -38,7 +38,7 @@ pub(crate) use mode::FileMode;
 pub(crate) use presence::Presence;
 pub(crate) use secrets::Secrets;
 pub use types::{ArgType, Mismatch};
-pub(crate) use types::{expand_home, expand_variables, python_text};
+pub(crate) use types::{expand_home, expand_variables, python_text, python_type};
 
 use crate::contract::Failure;
 use crate::registry::nearest_of;

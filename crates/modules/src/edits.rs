@@ -90,6 +90,11 @@ impl Edits {
         Self { path: path.to_owned(), list: Vec::new(), before: side.clone(), after: side }
     }
 
+    /// What they are about.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.list.is_empty()
     }

@@ -209,6 +209,7 @@ impl Plan<'_> {
 
     fn make_directories(&mut self) -> Result<(), Failure> {
         let mut missing = Vec::new();
+        // A relative path ends in nothing.
         for place in self.path.ancestors().filter(|place| !place.as_os_str().is_empty()) {
             match self.host.stat(place, true)? {
                 None => missing.push(place.to_owned()),

@@ -14,7 +14,7 @@ use crate::arguments::{arguments, python_text};
 use crate::content::keep_backup;
 use crate::contract::{Change, Check, Failure, Module};
 use crate::edits::Edits;
-use crate::files::{self, Checksums, FileAttributes, each_piece, path_value, tidy};
+use crate::files::{self, AttributeDrift, Checksums, FileAttributes, each_piece, path_value, tidy};
 use crate::http::{self, Client, Request, Response, Settings};
 
 arguments! {
@@ -24,7 +24,7 @@ arguments! {
         pub url: String,
         /// The file, or a directory that gets a file of the URL's name.
         pub dest: PathBuf,
-        /// `ALGORITHM:DIGEST`, or `ALGORITHM:URL` of a list of digests; the algorithm is md5, sha1, sha256, sha384 or sha512.
+        /// `ALGORITHM:DIGEST`, or `ALGORITHM:URL` of a list of digests; the algorithm is md5, sha1, sha224 to sha512, or sha3_224 to sha3_512.
         pub checksum: String { default: "" },
         /// Download although the file is there.
         pub force: bool { default: false },
@@ -54,7 +54,7 @@ pub(crate) enum Work {
     /// Only owner and mode.
     Attributes(Edits),
     /// The file.
-    Download { dest: PathBuf, wanted: Option<Wanted>, attributes: Attributes },
+    Download { dest: PathBuf, wanted: Option<Wanted>, attributes: Attributes, response: Response },
 }
 
 impl Change for Work {
@@ -64,6 +64,13 @@ impl Change for Work {
             Self::Download { .. } => Ok(Vec::new()),
         }
     }
+}
+
+/// What is written.
+struct Destination<'a> {
+    path: &'a Path,
+    attributes: Attributes,
+    wanted: Option<&'a Wanted>,
 }
 
 /// A digest that the file must have.
@@ -82,9 +89,13 @@ impl Wanted {
             "sha256" => Box::new(sha2::Sha256::default()),
             "sha384" => Box::new(sha2::Sha384::default()),
             "sha512" => Box::new(sha2::Sha512::default()),
+            "sha3_224" => Box::new(sha3::Sha3_224::default()),
+            "sha3_256" => Box::new(sha3::Sha3_256::default()),
+            "sha3_384" => Box::new(sha3::Sha3_384::default()),
+            "sha3_512" => Box::new(sha3::Sha3_512::default()),
             other => {
                 return Err(Failure::new(format!(
-                    "the checksum algorithm `{other}` is not known: md5, sha1, sha224, sha256, sha384 and sha512 are"
+                    "the checksum algorithm `{other}` is not known: md5, sha1, sha224, sha256, sha384, sha512 and sha3_224 to sha3_512 are"
                 )));
             }
         })
@@ -105,43 +116,59 @@ impl Module for GetUrl {
     type Change = Work;
 
     fn check(&self, host: &dyn Probe, result: &mut Args) -> Result<Check<Work>, Failure> {
-        let dest = self.destination(host)?;
-        result.insert("url".into(), self.url.clone().into());
+        let given = tidy(&self.dest);
+        let is_folder =
+            host.stat(&given, true)?.is_some_and(|stat| stat.kind == FileKind::Directory);
+        let name = |name: &str| if is_folder { given.join(name) } else { given.clone() };
+        let mut dest = name(http::url::file_name(&self.url));
+        result.insert("url".into(), http::url::masked(&self.url).into());
         result.insert("dest".into(), path_value(&dest));
         let wanted = self.wanted(host)?;
-        let current = host.stat(&dest, true)?;
-        match &current {
-            Some(stat) if stat.kind != FileKind::File => {
-                let kind = stat.kind.name();
-                return Err(Failure::new(format!(
-                    "cannot download to {}: it is a {kind}",
-                    dest.display()
-                )));
-            }
-            Some(stat) if self.is_right(host, &dest, wanted.as_ref())? => {
+        let mut current = regular(host, &dest)?;
+        if let Some(stat) = &current
+            && is_right(host, &dest, wanted.as_ref())?
+        {
+            return self.attributes_only(host, &dest, stat, result);
+        }
+        // The beginning of the answer is what tells, also in check mode; the file is read when it is written.
+        let known = current.as_ref().filter(|_| !self.force && !is_folder);
+        let response = self.get(host, &self.url, known)?;
+        result.insert("status_code".into(), response.status.into());
+        if let Some(stat) = current.as_ref().filter(|_| response.status == 304) {
+            let check = self.attributes_only(host, &dest, stat, result)?;
+            result.insert("msg".into(), format!("HTTP Error 304: {}", response.reason).into());
+            return Ok(check);
+        }
+        if is_folder && dest != name(response.file_name()) {
+            dest = name(response.file_name());
+            result.insert("dest".into(), path_value(&dest));
+            current = regular(host, &dest)?;
+            if let Some(stat) = &current
+                && is_right(host, &dest, wanted.as_ref())?
+            {
                 return self.attributes_only(host, &dest, stat, result);
             }
-            Some(_) => {}
-            None => refuse_without_parent(host, &dest)?,
         }
         let attributes = self.attributes.resolve(host, current.as_ref(), false)?;
-        let work = Work::Download { dest, wanted: wanted.clone(), attributes };
-        // A forced download may bring what is there already; nothing but the download tells.
-        Ok(if current.is_some() && wanted.is_none() {
-            Check::CannotTell(work)
-        } else {
-            Check::Drift(work)
-        })
+        let size = response.headers.get("content-length").and_then(|size| size.to_str().ok());
+        let message = format!("OK ({} bytes)", size.unwrap_or("unknown"));
+        result.insert("msg".into(), message.into());
+        // One that is there may be the same; only the whole of it tells.
+        let is_unsure = current.is_some() && wanted.is_none();
+        let work = Work::Download { dest, wanted, attributes, response };
+        Ok(if is_unsure { Check::CannotTell(work) } else { Check::Drift(work) })
     }
 
     fn apply(&self, work: Work, host: &dyn System, result: &mut Args) -> Result<(), Failure> {
         let dest = match work {
             Work::Attributes(edits) => {
+                let dest = edits.path().to_owned();
                 edits.apply(host)?;
-                self.destination(host)?
+                dest
             }
-            Work::Download { dest, wanted, attributes } => {
-                self.download(host, &dest, wanted.as_ref(), attributes, result)?;
+            Work::Download { dest, wanted, attributes, response } => {
+                let target = Destination { path: &dest, attributes, wanted: wanted.as_ref() };
+                self.download(host, &target, response, result)?;
                 dest
             }
         };
@@ -154,35 +181,6 @@ impl Module for GetUrl {
 }
 
 impl GetUrl {
-    /// A file in the directory `dest`, named as the URL's last part, or `dest` itself.
-    fn destination(&self, host: &dyn Probe) -> Result<PathBuf, Failure> {
-        let dest = tidy(&self.dest);
-        let is_directory =
-            host.stat(&dest, true)?.is_some_and(|stat| stat.kind == FileKind::Directory);
-        if !is_directory {
-            return Ok(dest);
-        }
-        let path = self.url.split(['?', '#']).next().unwrap_or_default();
-        let path = path.split_once("://").map_or(path, |(_, rest)| rest);
-        let name =
-            path.split_once('/').and_then(|(_, path)| path.rsplit('/').next()).unwrap_or_default();
-        let name = if matches!(name, "" | "." | "..") { "index.html" } else { name };
-        Ok(dest.join(name))
-    }
-
-    /// Whether the file that is there need not be downloaded.
-    fn is_right(
-        &self,
-        host: &dyn Probe,
-        dest: &Path,
-        wanted: Option<&Wanted>,
-    ) -> Result<bool, Failure> {
-        match wanted {
-            Some(wanted) => wanted.is_digest_of(host, dest),
-            None => Ok(!self.force),
-        }
-    }
-
     fn attributes_only(
         &self,
         host: &dyn Probe,
@@ -207,13 +205,11 @@ impl GetUrl {
             ));
         };
         let rest = rest.trim();
-        let is_url = ["http://", "https://"].iter().any(|scheme| rest.starts_with(scheme));
+        let is_url =
+            ["http://", "https://", "file://"].iter().any(|scheme| rest.starts_with(scheme));
         let digest = if is_url { self.listed(host, rest)? } else { rest.to_owned() };
-        let digest: String = digest
-            .chars()
-            .filter(|letter| !letter.is_whitespace())
-            .collect::<String>()
-            .to_lowercase();
+        let digest: String =
+            digest.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
         if digest.is_empty() || !digest.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(Failure::new(format!(
                 "The checksum format is invalid: `{digest}` is not hexadecimal"
@@ -233,7 +229,7 @@ impl GetUrl {
 
     /// The digest of this URL's file in a list of digests.
     fn listed(&self, host: &dyn Probe, list: &str) -> Result<String, Failure> {
-        let response = self.get(host, list)?;
+        let response = self.get(host, list, None)?;
         let mut text = String::new();
         response.body.take(LIST_LIMIT).read_to_string(&mut text).map_err(|error| {
             Failure::new(format!("cannot read the checksums of {list}: {error}"))
@@ -245,19 +241,33 @@ impl GetUrl {
         })
     }
 
-    /// The answer to a GET, which must be a success.
-    fn get(&self, host: &dyn Probe, url: &str) -> Result<Response, Failure> {
-        let headers =
+    /// The answer to a GET, which must be a success, or say that the file that is there is still right.
+    fn get(
+        &self,
+        host: &dyn Probe,
+        url: &str,
+        current: Option<&FileStat>,
+    ) -> Result<Response, Failure> {
+        let mut headers: Vec<_> =
             self.headers.iter().map(|(name, value)| (name.clone(), python_text(value))).collect();
+        if let Some(stat) = current {
+            headers.push(("If-Modified-Since".to_owned(), http::date(stat.modified)));
+        }
         let request = Request { headers, ..Request::get(url) };
-        let response = http::send(host, &self.settings(host)?, request)
-            .map_err(|error| Failure::new(format!("Request failed: {error}")).with("url", url))?;
-        if (200..300).contains(&response.status) {
+        let shown = http::url::masked(url);
+        let response = http::send(host, &self.settings(host)?, request).map_err(|error| {
+            let why = error.0;
+            let why = why.strip_prefix("Request failed: ").unwrap_or(&why);
+            Failure::new(format!("Request failed: {why}")).with("url", shown.as_str())
+        })?;
+        if (200..300).contains(&response.status) || (response.status == 304 && current.is_some()) {
             return Ok(response);
         }
-        Err(Failure::new(format!("Request failed: HTTP status {} of {url}", response.status))
+        let why = format!("HTTP Error {}: {}", response.status, response.reason);
+        Err(Failure::new(format!("Request failed: {why}"))
+            .with("response", why)
             .with("status_code", response.status)
-            .with("url", url))
+            .with("url", shown))
     }
 
     fn settings(&self, host: &dyn Probe) -> Result<Settings, Failure> {
@@ -272,15 +282,14 @@ impl GetUrl {
     fn download(
         &self,
         host: &dyn System,
-        dest: &Path,
-        wanted: Option<&Wanted>,
-        attributes: Attributes,
+        target: &Destination<'_>,
+        response: Response,
         result: &mut Args,
     ) -> Result<(), Failure> {
+        let Destination { path: dest, attributes, wanted } = *target;
         let start = host.now();
         let old = Checksums::of_file(host, dest)?.map(|sums| sums.sha1());
-        let response = self.get(host, &self.url)?;
-        let (status, length) = (response.status, length_of(&response, self.client.decompress));
+        let length = length_of(&response, self.client.decompress);
         let seen = RefCell::new(Seen {
             hasher: wanted.map(Wanted::hasher).transpose()?,
             ..Seen::default()
@@ -310,10 +319,19 @@ impl GetUrl {
             "elapsed".into(),
             host.now().duration_since(start).unwrap_or_default().as_secs().into(),
         );
-        result.insert("status_code".into(), status.into());
         match verdict {
             Verdict::Wrong(message) => return Err(Failure::new(message)),
-            Verdict::Same => drop(result.insert("changed".into(), false.into())),
+            Verdict::Same => {
+                let drift = match host.stat(dest, true)? {
+                    Some(stat) => self.attributes.drift(host, &stat)?,
+                    None => AttributeDrift::default(),
+                };
+                if drift.is_none() {
+                    result.insert("changed".into(), false.into());
+                } else {
+                    host.set_attributes(dest, drift.set, true)?;
+                }
+            }
             Verdict::Replace => written?,
         }
         result.insert("checksum_src".into(), seen.sums.sha1().into());
@@ -353,7 +371,7 @@ impl Seen {
     fn judge(&self, wanted: Option<&Wanted>, length: Option<u64>, old: Option<&str>) -> Verdict {
         if let Some(length) = length.filter(|length| *length != self.size) {
             return Verdict::Wrong(format!(
-                "the download broke off: {} of {length} bytes came",
+                "Incomplete read: {} of {length} bytes came",
                 self.size
             ));
         }
@@ -378,8 +396,11 @@ struct Watched<'a> {
 
 impl Read for Watched<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.body.read(buffer)?;
         let mut seen = self.seen.borrow_mut();
+        let count = self.body.read(buffer).map_err(|error| {
+            let message = format!("Incomplete read: {} bytes came: {error}", seen.size);
+            io::Error::new(error.kind(), message)
+        })?;
         seen.size += count as u64;
         seen.sums.update(&buffer[..count]);
         if let Some(hasher) = &mut seen.hasher {
@@ -389,25 +410,47 @@ impl Read for Watched<'_> {
     }
 }
 
-/// The digest beside a file's name in a list as `sha256sum` writes it, or the only digest of a list with one line.
+/// The digest beside a file's name in a list as `sha256sum` writes it, also with `--tag`, or the only digest of a list
+/// with one line.
 fn find_digest<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     let mut lone = None;
     let mut lines = 0;
-    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+    let is_it = |file: &str| file.strip_prefix("./").unwrap_or(file) == name;
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         lines += 1;
-        let mut words = line.split_whitespace();
-        let digest = words.next()?;
-        match words.next() {
-            None => lone = Some(digest),
-            Some(file) => {
-                let file = file.trim_start_matches('*');
-                if file.strip_prefix("./").unwrap_or(file) == name {
+        if let Some((left, digest)) = line.rsplit_once(") = ") {
+            if left.split_once(" (").is_some_and(|(_, file)| is_it(file)) {
+                return Some(digest);
+            }
+            continue;
+        }
+        match line.split_once(char::is_whitespace) {
+            None => lone = Some(line),
+            Some((digest, file)) => {
+                if is_it(file.trim_start().trim_start_matches('*')) {
                     return Some(digest);
                 }
             }
         }
     }
     lone.filter(|_| lines == 1)
+}
+
+/// What is at the file's place, which must be a regular file, or nothing in a directory.
+fn regular(host: &dyn Probe, path: &Path) -> Result<Option<FileStat>, Failure> {
+    match host.stat(path, true)? {
+        Some(stat) if stat.kind != FileKind::File => {
+            let (path, kind) = (path.display(), stat.kind.name());
+            Err(Failure::new(format!("cannot download to {path}: it is a {kind}")))
+        }
+        Some(stat) => Ok(Some(stat)),
+        None => refuse_without_parent(host, path).map(|()| None),
+    }
+}
+
+/// Whether the file that is there has the digest that is wanted.
+fn is_right(host: &dyn Probe, path: &Path, wanted: Option<&Wanted>) -> Result<bool, Failure> {
+    wanted.map_or(Ok(false), |wanted| wanted.is_digest_of(host, path))
 }
 
 fn refuse_without_parent(host: &dyn Probe, path: &Path) -> Result<(), Failure> {
@@ -430,5 +473,8 @@ mod tests {
         assert_eq!(find_digest(list, "missing"), None);
         assert_eq!(find_digest("dd44\n", "anything"), Some("dd44"));
         assert_eq!(find_digest("", "anything"), None);
+        let tagged = "SHA256 (a b.txt) = ee55\nSHA256 (c.txt) = ff66\n";
+        assert_eq!(find_digest(tagged, "c.txt"), Some("ff66"));
+        assert_eq!(find_digest(tagged, "a b.txt"), Some("ee55"));
     }
 }

@@ -71,7 +71,6 @@ arguments! {
         pub umask: Option<String>,
     }
     mutually_exclusive: [&["separate_git_dir", "bare"], &["accept_hostkey", "accept_newhostkey"]];
-    required_together: [&["archive_prefix", "archive"]];
 }
 
 /// What has to be done.
@@ -290,6 +289,9 @@ impl Git {
     fn refuse_options(&self) -> Result<(), Failure> {
         let names = [("repo", &self.repo), ("version", &self.version), ("remote", &self.remote)];
         let more = self.refspec.iter().map(|text| ("refspec", text));
+        if self.archive_prefix.is_some() && self.archive.is_none() {
+            return Err(Failure::new("missing parameter(s) required by 'archive_prefix': archive"));
+        }
         for (name, value) in names.into_iter().chain(more) {
             if value.starts_with('-') || value.is_empty() {
                 return Err(Failure::new(format!("{name} cannot be `{value}`")));
@@ -408,7 +410,12 @@ impl Git {
         if change.is_dirty {
             run(host, &self.within(["reset", "--hard", "HEAD"])?)?;
         }
-        self.fetch(host)
+        self.fetch(host)?;
+        if change.remote.is_some() && !self.bare {
+            // Its default branch may be another one. It may also have none, which is no failure.
+            host.run(&self.within(["remote", "set-head", &self.remote, "--auto"])?)?;
+        }
+        Ok(())
     }
 
     fn fetch(&self, host: &dyn System) -> Result<(), Failure> {

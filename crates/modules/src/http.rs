@@ -3,39 +3,30 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use base64::Engine as _;
 use model::Secret;
 use system::Probe;
-use ureq::http::{HeaderMap, Method, Uri, header};
-use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
+use ureq::http::{HeaderMap, Method, header};
+use ureq::tls::TlsConfig;
 
 use crate::arguments::arguments;
 use crate::contract::chain;
 
+mod connect;
+mod digest;
 mod netrc;
+mod redirect;
+mod tls;
 pub(crate) mod url;
+
+pub(crate) use redirect::Redirects;
 
 #[cfg(test)]
 mod tests;
 
-/// More than any certificate bundle or key, less than trouble.
-const PEM_LIMIT: u64 = 8 << 20;
 const MAX_REDIRECTS: usize = 20;
-
-/// Which redirects are followed: `follow_redirects`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Redirects {
-    /// Every one; 307 and 308 keep method and body.
-    #[default]
-    All,
-    /// Only of GET and HEAD.
-    Safe,
-    /// None: the redirect is the answer.
-    Never,
-}
 
 /// What a client is made of.
 #[derive(Debug, Clone)]
@@ -58,6 +49,8 @@ pub(crate) struct Settings {
     pub(crate) force_basic_auth: bool,
     /// Not sent on to where a redirect leads.
     pub(crate) unredirected_headers: Vec<String>,
+    /// A socket of this host that the server listens at, whatever the URL says.
+    pub(crate) socket: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -75,6 +68,7 @@ impl Default for Settings {
             login: None,
             force_basic_auth: false,
             unredirected_headers: Vec::new(),
+            socket: None,
         }
     }
 }
@@ -102,6 +96,10 @@ arguments! {
         pub http_agent: String { default: "ansible-httpget" },
         /// Unpack an answer that came compressed.
         pub decompress: bool { default: true },
+        /// Ciphers of TLS, by OpenSSL's names. Accepted; only the strong ones are ever used.
+        pub ciphers: Vec<String>,
+        /// Log in with Kerberos; not supported.
+        pub use_gssapi: bool { default: false },
     }
 }
 
@@ -113,6 +111,13 @@ impl Client {
         url: &str,
         login: Option<Login>,
     ) -> Result<Settings, HttpError> {
+        let from_netrc = match &login {
+            None if self.use_netrc => netrc::login(probe, url)?,
+            _ => None,
+        };
+        if self.use_gssapi {
+            return Err(HttpError("use_gssapi is not supported; use a user name".to_owned()));
+        }
         Ok(Settings {
             validate_certs: self.validate_certs,
             ca_path: self.ca_path.clone(),
@@ -121,11 +126,9 @@ impl Client {
             use_proxy: self.use_proxy,
             user_agent: self.http_agent.clone(),
             decompress: self.decompress,
-            login: match login {
-                None if self.use_netrc => netrc::login(probe, url)?,
-                login => login,
-            },
-            force_basic_auth: self.force_basic_auth,
+            // A login of that file goes before any other, and is not waited for.
+            force_basic_auth: self.force_basic_auth || from_netrc.is_some(),
+            login: login.or(from_netrc),
             unredirected_headers: self.unredirected_headers.clone(),
             ..Settings::default()
         })
@@ -164,12 +167,37 @@ impl Request {
 /// The answer, whatever its status.
 pub(crate) struct Response {
     pub(crate) status: u16,
+    /// The words that the server put behind the status.
+    pub(crate) reason: String,
     /// Of the last request, without login.
     pub(crate) url: String,
     pub(crate) redirected: bool,
     pub(crate) headers: HeaderMap,
     /// Unbounded: the caller bounds what it keeps.
     pub(crate) body: Box<dyn Read>,
+}
+
+impl Response {
+    /// The name that the server gives to the content, or else the last part of the URL.
+    pub(crate) fn file_name(&self) -> &str {
+        let given = self.headers.get(header::CONTENT_DISPOSITION);
+        let given = given.and_then(|value| value.to_str().ok()?.split_once("filename="));
+        let given =
+            given.map(|(_, name)| name.split(';').next().unwrap_or(name).trim().trim_matches('"'));
+        url::file_name(given.unwrap_or(&self.url))
+    }
+}
+
+impl std::fmt::Debug for Response {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Response").field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
+/// A time as headers write it: `Sun, 06 Nov 1994 08:49:37 GMT`.
+pub(crate) fn date(time: std::time::SystemTime) -> String {
+    let time = jiff::Timestamp::try_from(time).unwrap_or_default();
+    time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
 /// No answer was had; says from where and why.
@@ -197,39 +225,96 @@ pub(crate) fn send(
     let login = settings.login.clone().or(from_url);
     let mut tls: Option<TlsConfig> = None;
     let origin = request.url.clone();
-    let mut authorize = settings.force_basic_auth;
+    let mut authorization = settings.force_basic_auth.then_some(Authorization::Basic);
     for hop in 0..=MAX_REDIRECTS {
         probe.keep_going().map_err(|error| HttpError(error.to_string()))?;
         // A login is for the server that it was given for, not for where that one sends us.
         let login = login.as_ref().filter(|_| url::same_origin(&origin, &request.url));
-        let sent = login.filter(|_| authorize);
+        let sent = match (login, &authorization) {
+            (Some(login), Some(authorization)) => Some(authorization.header(login, &request)?),
+            _ => None,
+        };
         // Plain HTTP needs no certificates, and reading the system's takes a while.
         if tls.is_none() && request.url.starts_with("https:") {
-            tls = Some(tls_config(probe, settings)?);
+            tls = Some(tls::config(probe, settings)?);
         }
-        let answer = exchange(probe, settings, tls.as_ref(), &request, sent)?;
+        let (answer, reason) = exchange(probe, settings, tls.as_ref(), &request, sent)?;
         let status = answer.status().as_u16();
-        if status == 401 && login.is_some() && !authorize && asks_for_basic(answer.headers()) {
-            authorize = true;
-            continue;
+        if status == 401 && login.is_some() && authorization.is_none() && !settings.force_basic_auth
+        {
+            authorization = Authorization::asked_for(answer.headers());
+            if authorization.is_some() {
+                continue;
+            }
         }
-        let target = redirect_target(settings.redirects, &request, status, answer.headers());
+        let target = redirect::target(settings.redirects, &request, status, answer.headers());
         let Some(target) = target.filter(|_| hop < MAX_REDIRECTS) else {
             let (parts, body) = answer.into_parts();
+            let is_packed = parts
+                .headers
+                .get(header::CONTENT_ENCODING)
+                .is_some_and(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"gzip"));
+            let body: Box<dyn Read> = if settings.decompress && is_packed {
+                Box::new(flate2::read::MultiGzDecoder::new(body.into_reader()))
+            } else {
+                Box::new(body.into_reader())
+            };
             return Ok(Response {
                 status,
+                reason,
                 redirected: request.url != origin,
                 url: request.url,
                 headers: parts.headers,
-                body: Box::new(body.into_reader()),
+                body,
             });
         };
-        request = redirected(request, status, &target)?;
-        request.headers.retain(|(name, _)| {
-            !settings.unredirected_headers.iter().any(|held| held.eq_ignore_ascii_case(name))
-        });
+        request = redirect::follow(settings.redirects, request, status, &target)?;
+        let held = |name: &str| {
+            settings.unredirected_headers.iter().any(|held| held.eq_ignore_ascii_case(name))
+        };
+        request.headers.retain(|(name, _)| !held(name));
+        if held("authorization") {
+            authorization = None;
+        }
     }
     Err(HttpError(format!("More than {MAX_REDIRECTS} redirects, starting at {origin}")))
+}
+
+/// How a login is sent.
+#[derive(Debug)]
+enum Authorization {
+    Basic,
+    Digest(digest::Challenge),
+}
+
+impl Authorization {
+    /// As the server asks for it.
+    fn asked_for(headers: &HeaderMap) -> Option<Self> {
+        let mut asked = None;
+        for value in headers.get_all(header::WWW_AUTHENTICATE) {
+            let Some((scheme, rest)) = value.to_str().ok()?.split_once(' ') else { continue };
+            if scheme.eq_ignore_ascii_case("digest")
+                && let Some(challenge) = digest::Challenge::parse(rest)
+            {
+                return Some(Self::Digest(challenge));
+            }
+            if scheme.eq_ignore_ascii_case("basic") {
+                asked = Some(Self::Basic);
+            }
+        }
+        asked
+    }
+
+    fn header(&self, login: &Login, request: &Request) -> Result<String, HttpError> {
+        match self {
+            Self::Basic => {
+                let pair = format!("{}:{}", login.user, login.password.reveal());
+                let pair = base64::engine::general_purpose::STANDARD.encode(pair);
+                Ok(format!("Basic {pair}"))
+            }
+            Self::Digest(challenge) => challenge.answer(login, request),
+        }
+    }
 }
 
 /// A file of the host, as an answer.
@@ -239,7 +324,8 @@ fn local(probe: &dyn Probe, path: &str, url: &str) -> Result<Response, HttpError
     let body = probe.open(Path::new(path)).map_err(|error| failed(chain(&error)))?;
     let body = body.ok_or_else(|| failed("No such file or directory".to_owned()))?;
     let headers = HeaderMap::new();
-    Ok(Response { status: 200, url: url.to_owned(), redirected: false, headers, body })
+    let (reason, url) = ("OK".to_owned(), url.to_owned());
+    Ok(Response { status: 200, reason, url, redirected: false, headers, body })
 }
 
 /// One request and its answer.
@@ -248,8 +334,8 @@ fn exchange(
     settings: &Settings,
     tls: Option<&TlsConfig>,
     request: &Request,
-    login: Option<&Login>,
-) -> Result<ureq::http::Response<ureq::Body>, HttpError> {
+    authorization: Option<String>,
+) -> Result<(ureq::http::Response<ureq::Body>, String), HttpError> {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
@@ -268,74 +354,23 @@ fn exchange(
     let mut builder =
         ureq::http::Request::builder().method(request.method.clone()).uri(request.url.as_str());
     for (name, value) in &request.headers {
-        builder = builder.header(name.as_str(), value.as_str());
+        if authorization.is_none() || !name.eq_ignore_ascii_case("authorization") {
+            builder = builder.header(name.as_str(), value.as_str());
+        }
     }
-    if let Some(login) = login {
-        builder = builder.header(header::AUTHORIZATION, basic_authorization(login));
+    if let Some(authorization) = authorization {
+        builder = builder.header(header::AUTHORIZATION, authorization);
     }
-    let agent = config.new_agent();
+    let (agent, reason) = connect::agent(config, settings.socket.as_deref());
     let invalid = |error| HttpError(format!("Invalid request to {}: {error}", request.url));
     let answer = match &request.body {
         Some(body) => agent.run(builder.body(body.as_slice()).map_err(invalid)?),
         None => agent.run(builder.body(()).map_err(invalid)?),
     };
-    answer.map_err(|error| HttpError(describe(&error, &request.url)))
-}
-
-fn asks_for_basic(headers: &HeaderMap) -> bool {
-    headers.get_all(header::WWW_AUTHENTICATE).iter().any(|value| {
-        value.to_str().is_ok_and(|value| value.to_ascii_lowercase().starts_with("basic"))
-    })
-}
-
-fn basic_authorization(login: &Login) -> String {
-    let pair = format!("{}:{}", login.user, login.password.reveal());
-    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
-}
-
-/// Where a redirect leads, when it is one and is to be followed.
-fn redirect_target(
-    redirects: Redirects,
-    request: &Request,
-    status: u16,
-    headers: &HeaderMap,
-) -> Option<String> {
-    if !matches!(status, 301 | 302 | 303 | 307 | 308) {
-        return None;
-    }
-    let follow = match redirects {
-        Redirects::All => true,
-        Redirects::Safe => matches!(request.method, Method::GET | Method::HEAD),
-        Redirects::Never => false,
-    };
-    let location = headers.get(header::LOCATION)?.to_str().ok()?;
-    follow.then(|| url::join(&request.url, location))
-}
-
-/// The request that follows a redirect: 307 and 308 repeat it, the others turn it into a GET, as browsers do.
-fn redirected(request: Request, status: u16, target: &str) -> Result<Request, HttpError> {
-    if !target.starts_with("http://") && !target.starts_with("https://") {
-        return Err(HttpError(format!("{} redirects to {target}, which is not HTTP", request.url)));
-    }
-    let mut next = Request { url: target.to_owned(), ..request };
-    let becomes_get = match status {
-        301 => next.method == Method::POST,
-        302 | 303 => next.method != Method::HEAD,
-        _ => false,
-    };
-    if becomes_get {
-        next.method = Method::GET;
-    }
-    if !matches!(status, 307 | 308) {
-        next.body = None;
-        let of_body = ["content-length", "content-type", "transfer-encoding"];
-        next.headers.retain(|(name, _)| !of_body.contains(&name.to_ascii_lowercase().as_str()));
-    }
-    if !url::same_origin(&request.url, target) {
-        let private = ["authorization", "cookie", "proxy-authorization"];
-        next.headers.retain(|(name, _)| !private.contains(&name.to_ascii_lowercase().as_str()));
-    }
-    Ok(next)
+    let answer = answer.map_err(|error| HttpError(tls::describe(&error, &request.url)))?;
+    let canonical = || answer.status().canonical_reason().unwrap_or("Unknown").to_owned();
+    let reason = reason.heard().unwrap_or_else(canonical);
+    Ok((answer, reason))
 }
 
 /// The proxy that the step's environment names for a URL.
@@ -358,106 +393,4 @@ fn proxy(probe: &dyn Probe, url: &str) -> Result<Option<ureq::Proxy>, HttpError>
         builder = builder.no_proxy(name).no_proxy(&format!(".{}", name.trim_start_matches('.')));
     }
     builder.build().map(Some).map_err(invalid)
-}
-
-/// TLS as the settings say.
-fn tls_config(probe: &dyn Probe, settings: &Settings) -> Result<TlsConfig, HttpError> {
-    let roots = match &settings.ca_path {
-        Some(path) => RootCerts::Specific(Arc::new(certificates(probe, path)?)),
-        None if !settings.validate_certs => RootCerts::Specific(Arc::default()),
-        None => native_roots(),
-    };
-    let client = match &settings.client_cert {
-        Some(path) => {
-            let key = settings.client_key.as_deref().unwrap_or(path);
-            Some(ClientCert::new_with_certs(&certificates(probe, path)?, private_key(probe, key)?))
-        }
-        _ => None,
-    };
-    Ok(TlsConfig::builder()
-        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .root_certs(roots)
-        .client_cert(client)
-        .disable_verification(!settings.validate_certs)
-        .build())
-}
-
-/// The machine's own trusted certificates, read once a process.
-fn native_roots() -> RootCerts {
-    static ROOTS: OnceLock<Arc<Vec<Certificate<'static>>>> = OnceLock::new();
-    let roots = ROOTS.get_or_init(|| {
-        let found = rustls_native_certs::load_native_certs().certs;
-        Arc::new(found.iter().map(|der| Certificate::from_der(der).to_owned()).collect())
-    });
-    RootCerts::Specific(Arc::clone(roots))
-}
-
-fn certificates(probe: &dyn Probe, path: &Path) -> Result<Vec<Certificate<'static>>, HttpError> {
-    let found: Vec<_> = pem_items(probe, path)?
-        .into_iter()
-        .filter_map(|item| match item {
-            PemItem::Certificate(certificate) => Some(certificate),
-            _ => None,
-        })
-        .collect();
-    if found.is_empty() {
-        return Err(HttpError(format!("{} has no certificate in PEM form", path.display())));
-    }
-    Ok(found)
-}
-
-fn private_key(probe: &dyn Probe, path: &Path) -> Result<PrivateKey<'static>, HttpError> {
-    let key = pem_items(probe, path)?.into_iter().find_map(|item| match item {
-        PemItem::PrivateKey(key) => Some(key),
-        _ => None,
-    });
-    key.ok_or_else(|| HttpError(format!("{} has no private key in PEM form", path.display())))
-}
-
-fn pem_items(probe: &dyn Probe, path: &Path) -> Result<Vec<PemItem<'static>>, HttpError> {
-    let bytes = probe.read(path, PEM_LIMIT).map_err(|error| HttpError(error.to_string()))?;
-    let bytes = bytes.ok_or_else(|| HttpError(format!("{} does not exist", path.display())))?;
-    parse_pem(&bytes)
-        .collect::<Result<_, _>>()
-        .map_err(|error| HttpError(format!("{} is not valid PEM: {error}", path.display())))
-}
-
-/// What to tell a person when no answer came.
-fn describe(error: &ureq::Error, url: &str) -> String {
-    let host = url
-        .parse::<Uri>()
-        .ok()
-        .and_then(|uri| uri.authority().map(ToString::to_string))
-        .unwrap_or_else(|| url.to_owned());
-    match error {
-        ureq::Error::Rustls(rustls::Error::InvalidCertificate(reason)) => {
-            let mismatch = matches!(
-                reason,
-                rustls::CertificateError::NotValidForName
-                    | rustls::CertificateError::NotValidForNameContext { .. }
-            );
-            if mismatch {
-                return format!(
-                    "Hostname mismatch, certificate is not valid for '{host}': {reason}. Set validate_certs to false to accept the risk"
-                );
-            }
-            format!(
-                "Failed to validate the SSL certificate for {host}: {reason:?}. Set ca_path, or validate_certs to false to accept the risk"
-            )
-        }
-        ureq::Error::Io(error) if is_certificate_trouble(error) => {
-            format!(
-                "Failed to validate the SSL certificate for {host}: {error}. Set ca_path, or validate_certs to false to accept the risk"
-            )
-        }
-        ureq::Error::HostNotFound => format!("Request failed: the name of {host} is not known"),
-        ureq::Error::Timeout(_) => "Connection failure: timed out".to_owned(),
-        ureq::Error::BadUri(_) | ureq::Error::Http(_) => format!("Invalid URL {url}: {error}"),
-        error => format!("Request failed: {host}: {error}"),
-    }
-}
-
-fn is_certificate_trouble(error: &std::io::Error) -> bool {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    matches!(inner, Some(rustls::Error::InvalidCertificate(_)))
 }

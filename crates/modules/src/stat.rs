@@ -83,7 +83,9 @@ impl Stat {
         }
         if stat.kind == FileKind::Symlink {
             args.insert("lnk_target".into(), path_value(&host.read_link(&self.path)?));
-            args.insert("lnk_source".into(), path_value(&end_of_links(host, &self.path)?));
+            // One that leads to itself has no end.
+            let end = end_of_links(host, &self.path).unwrap_or_else(|_| self.path.clone());
+            args.insert("lnk_source".into(), path_value(&end));
         }
         if stat.kind == FileKind::File && self.get_checksum && host.access(&self.path, 4) {
             let sum = checksum(host, &self.path, self.checksum_algorithm)?;

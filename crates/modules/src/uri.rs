@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use model::{Args, Secret};
 use serde_json::Value;
-use system::{Probe, System};
+use system::{FileKind, FileStat, Probe, System};
 use ureq::http::Method;
 
 use crate::arguments::{arguments, choices, python_text};
@@ -86,7 +86,7 @@ arguments! {
         /// Headers of the request.
         pub headers: Args,
         pub client: Client,
-        /// A socket of this host instead of a TCP connection; not supported.
+        /// A socket of this host that the server listens at, instead of a TCP connection.
         pub unix_socket: Option<PathBuf>,
         /// Do not take an answer from a cache.
         pub force: bool { default: false },
@@ -118,10 +118,8 @@ impl Module for Uri {
                 return Ok(Check::InSync);
             }
         }
-        if self.unix_socket.is_some() {
-            return Err(Failure::new("unix_socket is not supported; use a TCP port"));
-        }
         self.method()?;
+        result.insert("msg".to_owned(), "This action (uri) does not support check mode.".into());
         Ok(Check::CannotTell(()))
     }
 
@@ -136,21 +134,25 @@ impl Module for Uri {
         let mut response = match sent? {
             Ok(response) => response,
             Err(error) => {
-                result.insert("url".to_owned(), self.url.clone().into());
+                result.insert("url".to_owned(), http::url::masked(&self.url).into());
                 result.insert("status".to_owned(), (-1).into());
                 result.insert("redirected".to_owned(), false.into());
+                if self.return_content {
+                    result.insert("content".to_owned(), "".into());
+                }
                 let message = format!("Status code was -1 and not {}: {error}", self.wanted());
                 return Err(Failure::new(message));
             }
         };
         let is_success = self.status_code.contains(&i64::from(response.status));
         answer::tell(&response, result);
-        if let Some(dest) = self.dest.as_ref().filter(|_| is_success) {
+        if let Some(dest) = self.dest.as_ref().filter(|_| is_success && response.status != 304) {
             return save::save(self, dest, &mut response, host, result);
         }
         let mut content = Vec::new();
-        response.body.take(CONTENT_LIMIT + 1).read_to_end(&mut content).map_err(|error| {
-            Failure::new(format!("the answer of {} broke off: {error}", response.url))
+        let body = &mut response.body;
+        body.take(CONTENT_LIMIT + 1).read_to_end(&mut content).map_err(|error| {
+            Failure::new(format!("HTTP Error while fetching {}: {error}", response.url))
         })?;
         if content.len() as u64 > CONTENT_LIMIT {
             let url = &response.url;
@@ -162,7 +164,7 @@ impl Module for Uri {
         if is_success {
             return Ok(());
         }
-        let said = answer::reason(response.status);
+        let said = answer::reason(&response);
         let message =
             format!("Status code was {} and not {}: {said}", response.status, self.wanted());
         result.remove("msg");
@@ -201,6 +203,9 @@ impl Uri {
         if self.force && !has(&headers, "cache-control") {
             headers.push(("Cache-Control".to_owned(), "no-cache".to_owned()));
         }
+        if let Some(stat) = self.saved(host)?.filter(|_| !self.force) {
+            headers.push(("If-Modified-Since".to_owned(), http::date(stat.modified)));
+        }
         let body = match (&self.src, &self.body) {
             (Some(path), _) => Some(self.source(path, host)?),
             (None, None) => None,
@@ -214,6 +219,12 @@ impl Uri {
             }
         };
         Ok(Request { method: self.method()?, url: self.url.clone(), headers, body })
+    }
+
+    /// The file that an earlier answer was written to.
+    fn saved(&self, host: &dyn Probe) -> Result<Option<FileStat>, Failure> {
+        let Some(dest) = &self.dest else { return Ok(None) };
+        Ok(host.stat(dest, true)?.filter(|stat| stat.kind == FileKind::File))
     }
 
     /// The content of `src`.
@@ -241,8 +252,10 @@ impl Uri {
         let login = http::login(self.url_username.as_ref(), self.url_password.as_ref());
         Ok(Settings {
             timeout: Duration::from_secs(self.timeout),
+            socket: self.unix_socket.clone(),
             redirects: match self.follow_redirects {
-                Follow::All | Follow::Yes | Follow::Urllib2 => Redirects::All,
+                Follow::All | Follow::Yes => Redirects::All,
+                Follow::Urllib2 => Redirects::AsGet,
                 Follow::Safe => Redirects::Safe,
                 Follow::No | Follow::None => Redirects::Never,
             },

@@ -179,8 +179,13 @@ impl User {
                 "'append' is set, but no 'groups' are specified. Use 'groups' for appending new groups.",
             );
         }
-        for (name, given) in [("uid_min", self.uid_min), ("uid_max", self.uid_max)] {
-            if self.local && given.is_some() {
+        let of_useradd = [
+            ("uid_min", self.uid_min.is_some()),
+            ("uid_max", self.uid_max.is_some()),
+            ("umask", self.umask.is_some()),
+        ];
+        for (name, is_given) in of_useradd {
+            if self.local && is_given {
                 return Err(Failure::new(format!("'{name}' can not be used with 'local'")));
             }
         }

@@ -91,7 +91,8 @@ impl Probe for RealSystem {
         let answer = if follow { nix::sys::stat::stat(path) } else { nix::sys::stat::lstat(path) };
         match answer {
             Ok(stat) => Ok(Some(file_stat(&stat))),
-            Err(errno) if is_absent(errno) => Ok(None),
+            // A link that leads to itself leads to nothing.
+            Err(errno) if is_absent(errno) || (follow && errno == Errno::ELOOP) => Ok(None),
             Err(errno) => Err(failed("look at", path)(errno)),
         }
     }

@@ -112,39 +112,87 @@ fn tree(call: &Call<'_>, root: &Path, contents_only: bool) -> Attempt<Prepared> 
     let dest = PathBuf::from(call.required("dest")?);
     let name = root.file_name().filter(|_| !contents_only);
     let base = name.map_or_else(|| dest.clone(), |name| dest.join(name));
-    let mut drafts = Vec::new();
-    add_tree(call, root, &base, &mut drafts)?;
-    let shown = dest.display().to_string();
+    let mut tree = Tree {
+        call,
+        follow: call.flag("local_follow", true)?,
+        above: Vec::new(),
+        drafts: Vec::new(),
+    };
+    tree.add(root, &base)?;
+    let (drafts, shown) = (tree.drafts, dest.display().to_string());
     Ok(Prepared::Steps(drafts, Box::new(move |outcomes| join(outcomes, &shown))))
 }
 
-fn add_tree(call: &Call<'_>, from: &Path, to: &Path, drafts: &mut Vec<Draft>) -> Attempt<()> {
-    let base = call.json_args()?;
-    let mut directory: Args = base.clone();
-    directory.retain(|name, _| matches!(name.as_str(), "owner" | "group" | "directory_mode"));
-    if let Some(mode) = directory.shift_remove("directory_mode") {
-        directory.insert("mode".into(), mode);
-    }
-    directory.insert("path".into(), to.to_string_lossy().into());
-    directory.insert("state".into(), "directory".into());
-    drafts.push(Draft { module: "file".into(), args: directory });
-    let entries =
-        std::fs::read_dir(from).map_err(|error| io_failure("read directory", from, &error))?;
-    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    paths.sort();
-    for path in paths {
-        let target = to.join(path.file_name().unwrap_or_default());
-        if path.is_dir() {
-            add_tree(call, &path, &target, drafts)?;
-            continue;
+/// A directory of the controller that is walked.
+struct Tree<'a> {
+    call: &'a Call<'a>,
+    /// What links lead to is copied, not the links.
+    follow: bool,
+    /// The directories that the walk is in, as they really are.
+    above: Vec<PathBuf>,
+    drafts: Vec<Draft>,
+}
+
+impl Tree<'_> {
+    fn add(&mut self, from: &Path, to: &Path) -> Attempt<()> {
+        let mut directory: Args = self.call.json_args()?;
+        directory.retain(|name, _| matches!(name.as_str(), "owner" | "group" | "directory_mode"));
+        if let Some(mode) = directory.shift_remove("directory_mode") {
+            directory.insert("mode".into(), mode);
         }
-        let mut args = base.clone();
-        args.retain(|name, _| name != "directory_mode");
-        args.insert("dest".into(), target.to_string_lossy().into());
-        add_file(call, &mut args, &path)?;
-        drafts.push(Draft { module: "copy".into(), args });
+        directory.insert("path".into(), to.to_string_lossy().into());
+        directory.insert("state".into(), "directory".into());
+        self.drafts.push(Draft { module: "file".into(), args: directory });
+        let entries =
+            std::fs::read_dir(from).map_err(|error| io_failure("read directory", from, &error))?;
+        let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        // Files go before directories, as Ansible walks.
+        paths.sort_by_cached_key(|path| (path.is_dir(), path.clone()));
+        self.above.push(real(from)?);
+        for path in paths {
+            let target = to.join(path.file_name().unwrap_or_default());
+            if self.stays_link(&path)? {
+                self.add_link(&path, &target)?;
+            } else if path.is_dir() {
+                self.add(&path, &target)?;
+            } else {
+                let mut args = self.call.json_args()?;
+                args.retain(|name, _| name != "directory_mode");
+                args.insert("dest".into(), target.to_string_lossy().into());
+                add_file(self.call, &mut args, &path)?;
+                self.drafts.push(Draft { module: "copy".into(), args });
+            }
+        }
+        self.above.pop();
+        Ok(())
     }
-    Ok(())
+
+    /// A link is copied as one when that is wanted, when it leads nowhere, and when it leads back to where the walk is.
+    fn stays_link(&self, path: &Path) -> Attempt<bool> {
+        if !path.is_symlink() {
+            return Ok(false);
+        }
+        Ok(!self.follow || !path.exists() || self.above.contains(&real(path)?))
+    }
+
+    fn add_link(&mut self, path: &Path, to: &Path) -> Attempt<()> {
+        let leads_to =
+            std::fs::read_link(path).map_err(|error| io_failure("read link", path, &error))?;
+        let mut args: Args = self.call.json_args()?;
+        args.retain(|name, _| matches!(name.as_str(), "owner" | "group"));
+        args.insert("path".into(), to.to_string_lossy().into());
+        args.insert("src".into(), leads_to.to_string_lossy().into());
+        args.insert("state".into(), "link".into());
+        args.insert("follow".into(), false.into());
+        // It may lead nowhere, or to what comes later.
+        args.insert("force".into(), true.into());
+        self.drafts.push(Draft { module: "file".into(), args });
+        Ok(())
+    }
+}
+
+fn real(path: &Path) -> Attempt<PathBuf> {
+    path.canonicalize().map_err(|error| io_failure("resolve", path, &error))
 }
 
 /// One outcome for the whole directory: the first failure, else changed when any part changed.

@@ -29,7 +29,7 @@ impl HostTask<'_> {
             return Ok((drafts, join, None));
         }
         let [draft] = drafts.as_slice() else { return Err(self.no_job()) };
-        if actions::is_action(&task.action.name) {
+        if actions::is_action(&task.action.name) && !actions::only_prepares(&task.action.name) {
             return Err(self.no_job());
         }
         let poll = match &task.poll {

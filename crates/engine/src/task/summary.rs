@@ -124,6 +124,8 @@ fn lost(works: &[Work], summary: &Outcome) -> Option<Lost> {
 /// What `register` stores of an outcome. A host that did not answer did not fail.
 pub(super) fn registered(outcome: &Outcome) -> Args {
     let mut args = outcome.to_args();
+    // What the module was called with is for reports, not for variables.
+    args.remove("invocation");
     if outcome.is_failed() {
         args.entry("exception").or_insert("(traceback unavailable)".into());
     }

@@ -312,8 +312,9 @@ fn first_found(scope: &Scope<'_>, terms: Value, mut args: Args) -> Result<Value,
             names.push(term.to_string());
         }
     }
-    for name in &names {
-        for kind in [SearchKind::Files, SearchKind::Templates, SearchKind::Vars] {
+    // A name that comes later and is among the files goes before one that is only among templates or variables.
+    for kind in [SearchKind::Files, SearchKind::Templates, SearchKind::Vars] {
+        for name in &names {
             if let Some(path) = scope.controller().find(kind, name) {
                 return Ok(Value::list(vec![path.to_string_lossy().as_ref().into()]));
             }

@@ -35,7 +35,13 @@ impl Secrets {
         if self.0.is_empty() {
             return;
         }
-        outcome.result.values_mut().for_each(|value| self.mask_value(value));
+        for (name, value) in &mut outcome.result {
+            self.mask_value(value);
+            // What a server or a program gave may echo secrets anywhere; what the task gave is known to hold none.
+            if name != "invocation" {
+                self.mask_keys(value);
+            }
+        }
         outcome.warnings.iter_mut().for_each(|text| self.mask_text(text));
         match &mut outcome.verdict {
             Verdict::Failed { message } | Verdict::Unknown { message } => self.mask_text(message),
@@ -62,6 +68,27 @@ impl Secrets {
             Value::Array(list) => list.iter_mut().for_each(|value| self.mask_value(value)),
             Value::Object(object) => object.values_mut().for_each(|value| self.mask_value(value)),
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    fn mask_keys(&self, value: &mut Value) {
+        match value {
+            Value::Array(list) => list.iter_mut().for_each(|value| self.mask_keys(value)),
+            Value::Object(object) => {
+                object.values_mut().for_each(|value| self.mask_keys(value));
+                let leaks = |key: &String| {
+                    let long = self.0.iter().filter(|secret| secret.len() >= SHORTEST_WITHIN_TEXT);
+                    long.into_iter().any(|secret| key.contains(secret.as_str()))
+                };
+                if object.keys().any(leaks) {
+                    let entries = std::mem::take(object).into_iter();
+                    object.extend(entries.map(|(mut key, value)| {
+                        self.mask_text(&mut key);
+                        (key, value)
+                    }));
+                }
+            }
+            _ => {}
         }
     }
 

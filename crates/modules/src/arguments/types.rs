@@ -416,7 +416,8 @@ fn python_repr(value: &Value) -> String {
     }
 }
 
-fn python_type(value: &Value) -> &'static str {
+/// Python's name of a value's type.
+pub(crate) fn python_type(value: &Value) -> &'static str {
     match value {
         Value::Null => "NoneType",
         Value::Bool(_) => "bool",

@@ -16,6 +16,23 @@ pub(crate) fn without_login(url: &str) -> (String, Option<Login>) {
     (format!("{scheme}://{host}{path}"), Some(login))
 }
 
+/// A URL as people may see it.
+pub(crate) fn masked(url: &str) -> String {
+    match without_login(url) {
+        (plain, None) => plain,
+        (plain, Some(_)) => plain.replacen("://", "://****:****@", 1),
+    }
+}
+
+/// The last part of a URL's path, as the name of a file.
+pub(crate) fn file_name(url: &str) -> &str {
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    let path =
+        path.split_once("://").map_or(path, |(_, rest)| rest.split_once('/').unwrap_or_default().1);
+    let name = path.rsplit('/').next().unwrap_or_default();
+    if matches!(name, "" | "." | "..") { "index.html" } else { name }
+}
+
 /// Whether two URLs name the same scheme, host and port.
 pub(crate) fn same_origin(a: &str, b: &str) -> bool {
     origin(a).eq_ignore_ascii_case(origin(b))
@@ -23,13 +40,19 @@ pub(crate) fn same_origin(a: &str, b: &str) -> bool {
 
 /// Where a `Location` leads from a base URL.
 pub(crate) fn join(base: &str, location: &str) -> String {
-    let location = location.split('#').next().unwrap_or_default();
+    let mut location = location.split('#').next().unwrap_or_default();
     if location.contains("://") {
         return location.to_owned();
     }
+    // `https:path`: the scheme says nothing new.
+    let scheme = base.split("://").next().unwrap_or_default();
+    if let Some((given, rest)) = location.split_once(':')
+        && given.eq_ignore_ascii_case(scheme)
+    {
+        location = rest;
+    }
     let origin = origin(base);
     if let Some(rest) = location.strip_prefix("//") {
-        let scheme = base.split("://").next().unwrap_or_default();
         return format!("{scheme}://{rest}");
     }
     if location.starts_with('/') {

@@ -1,12 +1,14 @@
 //! Bodies of requests.
 
+use std::io::Read as _;
 use std::path::Path;
 
+use base64::Engine as _;
 use serde_json::Value;
 use system::Probe;
 
 use super::{BodyFormat, SEND_LIMIT};
-use crate::arguments::python_text;
+use crate::arguments::{python_text, python_type};
 use crate::contract::Failure;
 use crate::http::url::form_encoded;
 
@@ -55,7 +57,7 @@ fn json(body: &Value) -> String {
 fn form(body: &Value) -> Result<String, Failure> {
     let wrong = || {
         Failure::new(
-            "failed to parse body as form_urlencoded: it is neither a dictionary nor a list of pairs",
+            "failed to parse body as form_urlencoded: too many values to unpack: it is neither a dictionary nor a list of pairs",
         )
     };
     let pairs: Vec<(String, Value)> = match body {
@@ -84,42 +86,27 @@ fn form(body: &Value) -> Result<String, Failure> {
     Ok(encoded.collect::<Vec<_>>().join("&"))
 }
 
-/// Fields of text, and of `{filename, content, mime_type}`.
+/// Fields of text, and of `{filename, content, mime_type, multipart_encoding}`.
 fn multipart(body: &Value, host: &dyn Probe) -> Result<Encoded, Failure> {
+    let wrong =
+        |what: String| Failure::new(format!("failed to parse body as form-multipart: {what}"));
     let Value::Object(fields) = body else {
-        return Err(Failure::new(
-            "Mapping is required, cannot be type of anything but a dictionary",
-        ));
+        return Err(wrong(format!("Mapping is required, cannot be type {}", python_type(body))));
     };
     let mut parts: Vec<(String, Vec<u8>)> = Vec::new();
     for (name, value) in fields {
         let name = quoted(name)?;
         match value {
-            Value::Object(file) => {
-                let text = |key: &str| file.get(key).and_then(Value::as_str);
-                let filename = text("filename");
-                let content = match (text("content"), filename) {
-                    (Some(content), _) => content.as_bytes().to_vec(),
-                    (None, Some(path)) => host
-                        .read(Path::new(path), SEND_LIMIT)?
-                        .ok_or_else(|| Failure::new(format!("{path} does not exist")))?,
-                    (None, None) => {
-                        return Err(Failure::new(format!(
-                            "at least one of filename or content must be provided for field {name}"
-                        )));
-                    }
-                };
-                let mut head = format!("Content-Disposition: form-data; name=\"{name}\"");
-                if let Some(filename) = filename {
-                    let base = filename.rsplit('/').next().unwrap_or(filename);
-                    head = format!("{head}; filename=\"{}\"", quoted(base)?);
-                }
-                let kind = text("mime_type").unwrap_or("application/octet-stream");
-                parts.push((format!("{head}\r\nContent-Type: {}", quoted(kind)?), content));
-            }
-            value => {
+            Value::Object(field) => parts.push(part(name, field, host)?),
+            Value::String(text) => {
                 let head = format!("Content-Disposition: form-data; name=\"{name}\"");
-                parts.push((head, python_text(value).into_bytes()));
+                parts.push((head, text.clone().into_bytes()));
+            }
+            other => {
+                return Err(wrong(format!(
+                    "value must be a string, or mapping, cannot be type {}",
+                    python_type(other)
+                )));
             }
         }
     }
@@ -132,6 +119,100 @@ fn multipart(body: &Value, host: &dyn Probe) -> Result<Encoded, Failure> {
     }
     bytes.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
     Ok(Encoded::new(bytes, &format!("multipart/form-data; boundary={boundary}")))
+}
+
+/// A field that is more than its text. What comes out of a file travels in base64 unless it is said otherwise, as
+/// Ansible sends it.
+fn part(
+    name: &str,
+    field: &serde_json::Map<String, Value>,
+    host: &dyn Probe,
+) -> Result<(String, Vec<u8>), Failure> {
+    let text = |key: &str| field.get(key).and_then(Value::as_str);
+    let filename = text("filename");
+    let mut head = format!("Content-Disposition: form-data; name=\"{name}\"");
+    if let Some(filename) = filename {
+        let base = filename.rsplit('/').next().unwrap_or(filename);
+        head = format!("{head}; filename=\"{}\"", quoted(base)?);
+    }
+    let kind = text("mime_type").unwrap_or_else(|| guess(filename.unwrap_or_default()));
+    head = format!("{head}\r\nContent-Type: {}", quoted(kind)?);
+    let content = match (text("content"), filename) {
+        (Some(content), _) => return Ok((head, content.as_bytes().to_vec())),
+        (None, Some(path)) => file(path, text("_blob"), host)?,
+        (None, None) => {
+            return Err(Failure::new(format!(
+                "at least one of filename or content must be provided for field {name}"
+            )));
+        }
+    };
+    match text("multipart_encoding").unwrap_or("base64") {
+        "base64" => Ok((format!("{head}\r\nContent-Transfer-Encoding: base64"), wrapped(&content))),
+        "7or8bit" => Ok((head, with_line_ends(&content))),
+        other => Err(Failure::new(format!(
+            "multipart_encoding of field {name} must be one of base64 and 7or8bit, not {other}"
+        ))),
+    }
+}
+
+/// A file that the controller sent, or one of the host.
+fn file(path: &str, blob: Option<&str>, host: &dyn Probe) -> Result<Vec<u8>, Failure> {
+    let Some(digest) = blob else {
+        return host
+            .read(Path::new(path), SEND_LIMIT)?
+            .ok_or_else(|| Failure::new(format!("{path} does not exist")));
+    };
+    let digest = digest.parse().map_err(|_| Failure::new(format!("`{digest}` is no digest")))?;
+    let mut bytes = Vec::new();
+    host.blob(digest)?
+        .take(SEND_LIMIT)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Failure::new(format!("cannot fetch {path}: {error}")))?;
+    Ok(bytes)
+}
+
+/// In base64, in lines.
+fn wrapped(content: &[u8]) -> Vec<u8> {
+    const LINE: usize = 76;
+    let text = base64::engine::general_purpose::STANDARD.encode(content);
+    text.as_bytes().chunks(LINE).flat_map(|line| [line, b"\r\n"].concat()).collect()
+}
+
+/// With line ends as the network has them.
+fn with_line_ends(content: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(content.len());
+    for line in content.split_inclusive(|byte| *byte == b'\n') {
+        match line.strip_suffix(b"\n") {
+            Some(line) => {
+                out.extend_from_slice(line.strip_suffix(b"\r").unwrap_or(line));
+                out.extend_from_slice(b"\r\n");
+            }
+            None => out.extend_from_slice(line),
+        }
+    }
+    out
+}
+
+/// The type of a file by the end of its name.
+fn guess(name: &str) -> &'static str {
+    let end = name.rsplit_once('.').map(|(_, end)| end.to_ascii_lowercase()).unwrap_or_default();
+    match end.as_str() {
+        "txt" | "log" | "conf" | "ini" => "text/plain",
+        "csv" => "text/csv",
+        "htm" | "html" => "text/html",
+        "json" => "application/json",
+        "xml" => "text/xml",
+        "pdf" => "application/pdf",
+        "zip" => "application/zip",
+        "tar" => "application/x-tar",
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "gif" => "image/gif",
+        "svg" => "image/svg+xml",
+        "sh" => "application/x-sh",
+        "py" => "text/x-python",
+        _ => "application/octet-stream",
+    }
 }
 
 /// Refuses what would end a header.

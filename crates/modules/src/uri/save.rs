@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use model::Args;
 use system::{Attributes, FileKind, Probe, System, WriteFile};
-use ureq::http::header;
 
 use super::Uri;
 use crate::contract::Failure;
@@ -40,12 +39,16 @@ pub(super) fn save(
             Failure::new(format!("{} vanished while it was used", fetched.display()))
         })?;
         let content = &mut *content;
-        host.write(WriteFile {
+        let written = host.write(WriteFile {
             path: &target,
             content,
             attributes,
             validate: None,
             in_place: false,
+        });
+        written.map_err(|error| {
+            let reason = Failure::from(error).message;
+            Failure::new(format!("Could not replace {}: {reason}", target.display()))
         })?;
     } else if is_other {
         host.set_attributes(&target, attributes, true)?;
@@ -56,19 +59,11 @@ pub(super) fn save(
     Ok(())
 }
 
-/// The file: in a directory, one of the name that the server gives, or of the URL's last part.
+/// The file: in a directory, one named by the answer.
 fn target(dest: &Path, response: &Response, host: &dyn Probe) -> Result<PathBuf, Failure> {
     let is_folder = host.stat(dest, true)?.is_some_and(|stat| stat.kind == FileKind::Directory);
     if !is_folder {
         return Ok(dest.to_owned());
     }
-    let disposition =
-        response.headers.get(header::CONTENT_DISPOSITION).and_then(|value| value.to_str().ok());
-    let named = disposition.and_then(|value| value.split_once("filename="));
-    let named =
-        named.map(|(_, name)| name.split(';').next().unwrap_or(name).trim().trim_matches('"'));
-    let path = response.url.split(['?', '#']).next().unwrap_or_default();
-    let name = named.unwrap_or(path).rsplit('/').next().unwrap_or_default();
-    let name = if matches!(name, "" | "." | "..") { "index.html" } else { name };
-    Ok(dest.join(name))
+    Ok(dest.join(response.file_name()))
 }

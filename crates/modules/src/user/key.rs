@@ -1,7 +1,7 @@
 //! An SSH key for an account. It is made in a private directory and put in place from there, so that nothing in the
 //! account's home can lead it astray; the passphrase goes through the environment of `ssh-keygen`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use model::{Args, Secret};
 use system::{Account, Attributes, Command, Probe, System, WriteFile};
@@ -23,7 +23,7 @@ fn path(user: &User, account: &Account) -> PathBuf {
     }
 }
 
-fn public_path(private: &std::path::Path) -> PathBuf {
+fn public_path(private: &Path) -> PathBuf {
     let mut name = private.as_os_str().to_owned();
     name.push(".pub");
     name.into()
@@ -33,12 +33,30 @@ pub(super) fn is_needed(user: &User, account: &Account, host: &dyn Probe) -> Res
     if !user.generate_ssh_key {
         return Ok(false);
     }
-    Ok(user.force || host.stat(&path(user, account), true)?.is_none())
+    let path = path(user, account);
+    let is_needed = user.force || host.stat(&path, true)?.is_none();
+    if is_needed {
+        keep_public_key(user, &path, host)?;
+    }
+    Ok(is_needed)
+}
+
+/// What lies where the public key goes is overwritten only with `force`.
+fn keep_public_key(user: &User, path: &Path, host: &dyn Probe) -> Result<(), Failure> {
+    let public = public_path(path);
+    if user.force || host.stat(&public, false)?.is_none() {
+        return Ok(());
+    }
+    let public = public.display();
+    Err(Failure::new(format!(
+        "Public key {public} exists, but there is no private key; use force to overwrite it"
+    )))
 }
 
 /// Makes the key.
 pub(super) fn generate(user: &User, account: &Account, host: &dyn System) -> Result<(), Failure> {
     let path = path(user, account);
+    keep_public_key(user, &path, host)?;
     let folder = path
         .parent()
         .ok_or_else(|| Failure::new(format!("ssh_key_file {} has no directory", path.display())))?;
@@ -63,7 +81,7 @@ pub(super) fn generate(user: &User, account: &Account, host: &dyn System) -> Res
     Ok(())
 }
 
-fn keygen(user: &User, made: &std::path::Path, host: &dyn System) -> Result<Command, Failure> {
+fn keygen(user: &User, made: &Path, host: &dyn System) -> Result<Command, Failure> {
     let comment = user.ssh_key_comment.clone().unwrap_or_else(|| {
         let name = nix::unistd::gethostname().unwrap_or_default();
         format!("ansible-generated on {}", name.to_string_lossy())
