@@ -39,6 +39,8 @@ arguments! {
         pub checksum: Option<String>,
         /// Decrypt vault files (done by the controller).
         pub decrypt: bool { default: true },
+        /// The directory is made by a step before, which in check mode has not happened.
+        pub makes_parents: bool { named: "_makes_parents", hidden, default: false },
         pub attributes: FileAttributes,
         pub blob: Option<Digest> { named: "_blob", hidden },
         pub blob_size: Option<u64> { named: "_size", hidden },
@@ -106,7 +108,11 @@ impl Copy {
         match host.stat(&src, true)? {
             None => Err(Failure::new(format!("Source {} not found", src.display()))),
             Some(stat) if !matches!(stat.kind, FileKind::File | FileKind::Directory) => {
-                Err(Failure::new(format!("Source {} is a {}", src.display(), stat.kind.name())))
+                Err(Failure::new(format!(
+                    "Source {} is not a file: it is a {}",
+                    src.display(),
+                    stat.kind.name()
+                )))
             }
             Some(_) => Ok(Source::File(src)),
         }
@@ -123,7 +129,7 @@ impl Copy {
         let dest = self.destination(host)?;
         result.insert("dest".into(), path_value(&dest));
         let mut contents = Contents::of(&dest);
-        if ends_in_slash(&self.dest) {
+        if ends_in_slash(&self.dest) || self.makes_parents {
             self.make_directories(host, system::parent_of(&dest), &mut contents)?;
         }
         let current = host.stat(&dest, false)?;

@@ -159,6 +159,7 @@ impl Tree<'_> {
                 let mut args = self.call.json_args()?;
                 args.retain(|name, _| name != "directory_mode");
                 args.insert("dest".into(), target.to_string_lossy().into());
+                args.insert("_makes_parents".into(), true.into());
                 add_file(self.call, &mut args, &path)?;
                 self.drafts.push(Draft { module: "copy".into(), args });
             }
