@@ -2,6 +2,7 @@
 
 mod adhoc;
 mod agents;
+mod assess;
 mod commands;
 mod compat;
 mod completion;

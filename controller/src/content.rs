@@ -57,7 +57,7 @@ pub(crate) fn load(wanted: Wanted, settings: &Settings) -> Result<Content, CliEr
         load_inventory(source.clone(), inventory, settings, vault.clone(), extra.clone())?;
     let loader = Loader::new(source.clone())
         .with_roles_path(settings.roles_path.clone())
-        .with_collections_path(settings.collections_path.clone())
+        .with_collections_path(collections_path(settings))
         .with_module_path(settings.module_path.clone())
         .with_module_utils_path(settings.module_utils.clone())
         .with_actions(actions())
@@ -132,8 +132,13 @@ fn check_hosts(
     ))
 }
 
+/// Where collections are: where the settings say, then beside an installed ansible-core.
+pub(crate) fn collections_path(settings: &Settings) -> Vec<PathBuf> {
+    settings.collections_path.iter().cloned().chain(engine::installed_collections()).collect()
+}
+
 /// The canonical names of everything that a task may do.
-fn actions() -> Vec<String> {
+pub(crate) fn actions() -> Vec<String> {
     let modules = modules::MODULES.iter().map(|entry| match entry.collection {
         "ansible.builtin" => entry.name.to_owned(),
         collection => format!("{collection}.{}", entry.name),

@@ -13,7 +13,8 @@ use clap::{Arg, ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parse
 
 use super::{Cli, GlobalArgs};
 use super::{
-    agents, compat, completion, config, console, doc, facts, inventory, ping, playbook, pull,
+    agents, assess, compat, completion, config, console, doc, facts, inventory, ping, playbook,
+    pull,
 };
 use super::{run, runs, serve, token, vault};
 use crate::error::CliError;
@@ -55,6 +56,8 @@ macro_rules! commands {
 commands! {
     /// Apply playbooks to hosts
     Playbook(playbook::PlaybookArgs) => playbook::playbook, as "ansible-playbook";
+    /// Say which tasks of a project run natively, by Python or not at all
+    Assess(assess::AssessArgs) => assess::assess;
     /// Run one module on the hosts of a pattern
     Run(run::RunArgs) => run::run, as "ansible";
     /// Encrypt and decrypt files and values

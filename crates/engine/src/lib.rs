@@ -29,5 +29,6 @@ mod world;
 pub use actions::names as action_names;
 pub use fact_cache::FactCache;
 pub use options::{Defaults, Gathering, Options};
+pub use python::{Foreign, installed_collections};
 pub use run::Run;
 pub use tags::chosen as chosen_by_tags;

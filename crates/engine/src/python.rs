@@ -77,6 +77,57 @@ impl Packages {
     }
 }
 
+/// Where an installed ansible-core has collections beside it (the package `ansible`).
+pub fn installed_collections() -> Option<PathBuf> {
+    let found = Surroundings::of_process().find()?;
+    found.packages.join("ansible_collections").is_dir().then_some(found.packages)
+}
+
+/// What a module that came with the content is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Foreign {
+    /// Python, with all that it imports.
+    Python,
+    /// Python that imports what is nowhere, or a file that cannot be read: why.
+    Broken(String),
+    /// Another program.
+    Program,
+}
+
+impl Foreign {
+    /// Looks at a module's file.
+    pub fn of(loader: &language::Loader, file: &Path) -> Self {
+        let bytes = match std::fs::read(file) {
+            Ok(bytes) => bytes,
+            Err(error) => return Self::Broken(format!("cannot read {}: {error}", file.display())),
+        };
+        let Some(text) = std::str::from_utf8(&bytes).ok().filter(|text| imports_module_utils(text))
+        else {
+            return Self::Program;
+        };
+        let installation = Surroundings::of_process().find();
+        let module_utils = loader.module_utils();
+        let places = Places {
+            module_utils: &module_utils,
+            collections: loader.collections_path(),
+            installation: installation.as_ref(),
+        };
+        match places.package(&name_of(loader, file), text) {
+            Ok(_) => Self::Python,
+            Err(problem) => Self::Broken(explain(&problem, file.display(), installation.is_some())),
+        }
+    }
+}
+
+/// The name under which Python knows a module's file.
+pub(crate) fn name_of(loader: &language::Loader, file: &Path) -> String {
+    let name = file.file_stem().unwrap_or_default().to_string_lossy();
+    match loader.collection_of(file) {
+        Some(collection) => format!("ansible_collections.{collection}.plugins.modules.{name}"),
+        None => format!("ansible.legacy.{name}"),
+    }
+}
+
 /// Whether a program in Python needs what Ansible packs with modules.
 pub(crate) fn imports_module_utils(text: &str) -> bool {
     imports::imports(text).iter().any(|import| {

@@ -23,7 +23,7 @@ pub use inventory::{
     Printed, Programs, Selection, Sources,
 };
 pub use loader::{Duplicates, Loader, Place, RoleRequest};
-pub use names::{canonical_action, nearest};
+pub use names::{canonical_action, is_directive, is_task_keyword, nearest};
 pub use pattern::glob_matches;
 pub use source::{Files, Memory, Source, Unlocked, read_document};
 pub use tree::{Action, Block, Common, Item, Loop, LoopControl, Play, Playbook, Role, Task, Vars};

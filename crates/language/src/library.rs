@@ -55,8 +55,7 @@ impl Library {
 
     /// The file of a module.
     pub(crate) fn find(&self, source: &dyn Source, name: &str) -> Option<PathBuf> {
-        let is_name = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
-        if name.is_empty() || !name.chars().all(is_name) {
+        if !is_name(name) {
             return None;
         }
         let mut learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
@@ -64,15 +63,51 @@ impl Library {
             return found.clone();
         }
         let directories = learnt.directories.iter().chain(&self.configured);
-        let found = directories.flat_map(|directory| source.list(directory)).find(|path| {
-            let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
-            path.file_stem().is_some_and(|stem| stem == name)
-                && !ending.is_some_and(|ending| OTHER_FILES.contains(&&*ending))
-                && source.is_file(path)
-        });
+        let found = in_directories(source, directories, name);
         learnt.found.insert(name.to_owned(), found.clone());
         found
     }
+
+    /// The file of a collection's module, whose name may lead into directories (`cloud.thing`).
+    pub(crate) fn find_below(
+        &self,
+        source: &dyn Source,
+        directories: &[PathBuf],
+        full: &str,
+        module: &str,
+    ) -> Option<PathBuf> {
+        let mut parts: Vec<&str> = module.split('.').collect();
+        if !full.split('.').all(is_name) {
+            return None;
+        }
+        let mut learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = learnt.found.get(full) {
+            return found.clone();
+        }
+        let name = parts.pop().unwrap_or_default();
+        let inner: PathBuf = parts.iter().collect();
+        let directories: Vec<_> = directories.iter().map(|root| root.join(&inner)).collect();
+        let found = in_directories(source, &directories, name);
+        learnt.found.insert(full.to_owned(), found.clone());
+        found
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-')
+}
+
+fn in_directories<'a>(
+    source: &dyn Source,
+    directories: impl IntoIterator<Item = &'a PathBuf>,
+    name: &str,
+) -> Option<PathBuf> {
+    directories.into_iter().flat_map(|directory| source.list(directory)).find(|path| {
+        let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+        path.file_stem().is_some_and(|stem| stem == name)
+            && !ending.is_some_and(|ending| OTHER_FILES.contains(&&*ending))
+            && source.is_file(path)
+    })
 }
 
 #[cfg(test)]
@@ -91,5 +126,22 @@ mod tests {
         assert_eq!(library.find(&source, "hello"), Some("b/library/hello.sh".into()));
         assert_eq!(library.find(&source, "x"), None);
         assert_eq!(library.find(&source, "../hello"), None);
+    }
+
+    #[test]
+    fn a_collections_module_is_found_by_its_full_name() {
+        let plugins = "c/ansible_collections/a/b/plugins/modules";
+        let files = [format!("{plugins}/m.py"), format!("{plugins}/deep/n.py")];
+        let source = Memory::new(files.iter().map(|path| (path.as_str(), "")));
+        let library = Library::default();
+        let find = |full: &str, module: &str| {
+            library
+                .find_below(&source, &[plugins.into()], full, module)
+                .map(|path| path.display().to_string())
+        };
+        assert_eq!(find("a.b.m", "m"), Some(files[0].clone()));
+        assert_eq!(find("a.b.deep.n", "deep.n"), Some(files[1].clone()));
+        assert_eq!(find("a.b.nosuch", "nosuch"), None);
+        assert_eq!(find("a.b...m", "..m"), None);
     }
 }

@@ -156,7 +156,19 @@ impl Loader {
     /// module of ours takes its place, unless the task says `ansible.builtin`.
     pub fn module_file(&self, written: &str) -> Option<PathBuf> {
         let name = written.strip_prefix("ansible.legacy.").unwrap_or(written);
-        self.library.find(&*self.source, name)
+        let mut parts = name.splitn(3, '.');
+        let (Some(namespace), Some(collection), Some(module)) =
+            (parts.next(), parts.next(), parts.next())
+        else {
+            return self.library.find(&*self.source, name);
+        };
+        if self.actions.iter().any(|known| **known == *name) {
+            return None;
+        }
+        let inside = format!("ansible_collections/{namespace}/{collection}/plugins/modules");
+        let directories: Vec<_> =
+            self.collections_path.iter().map(|root| root.join(&inside)).collect();
+        self.library.find_below(&*self.source, &directories, name, module)
     }
 
     /// Variables of the command line, for templates in static imports.

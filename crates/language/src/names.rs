@@ -184,6 +184,16 @@ pub fn canonical_action(name: &str) -> &str {
         .unwrap_or(name)
 }
 
+/// Whether a key of a task is a keyword, and no action.
+pub fn is_task_keyword(name: &str) -> bool {
+    [On::Task, On::Handler, On::Block].iter().any(|on| on.admits(name)) || name.starts_with("with_")
+}
+
+/// Whether an action changes the tree, or the play's own state.
+pub fn is_directive(name: &str) -> bool {
+    FREE_FORM.contains(&name)
+}
+
 /// The known name that a misspelt one is nearest to, if any is near.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known

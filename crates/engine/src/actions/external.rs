@@ -76,7 +76,7 @@ fn draft(call: &Call<'_>, path: &Path, written: &str, mut arguments: Args) -> At
     let text = std::str::from_utf8(&bytes).ok().filter(|text| !text.contains('\0'));
     let (module, mut args) = match text {
         Some(text) if python::imports_module_utils(text) => {
-            (PYTHON, python_module(call, path, (written, &name), text)?)
+            (PYTHON, python_module(call, path, written, text)?)
         }
         text => (PROGRAM, program(call, path, &bytes, text)?),
     };
@@ -115,17 +115,9 @@ fn judged(mut outcome: Outcome, is_program: bool) -> Outcome {
 }
 
 /// A module in Python with all that it imports.
-fn python_module(
-    call: &Call<'_>,
-    path: &Path,
-    (written, name): (&str, &str),
-    text: &str,
-) -> Attempt<Args> {
+fn python_module(call: &Call<'_>, path: &Path, written: &str, text: &str) -> Attempt<Args> {
     let loader = &call.world.loader;
-    let module = match loader.collection_of(path) {
-        Some(collection) => format!("ansible_collections.{collection}.plugins.modules.{name}"),
-        None => format!("ansible.legacy.{name}"),
-    };
+    let module = python::name_of(loader, path);
     let content = Content {
         file: path,
         module: &module,
