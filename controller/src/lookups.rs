@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jinja::{Environment, Error, ErrorKind, Value};
+use jinja::{Environment, Error, ErrorKind, Scope, Value};
 use model::{Args, Mode, Outcome, Step, StepId, Verdict};
 use system::{Context, RealSystem};
 
@@ -29,7 +29,7 @@ const OPTIONS: [(&str, &str); 16] = [
 /// The tables of names with the programs' own lookups.
 pub(crate) fn environment() -> Environment {
     let mut environment = Environment::new();
-    environment.lookup("url", |_, terms, mut args| {
+    environment.lookup("url", |scope, terms, mut args| {
         let split = args.take_named("split_lines").is_none_or(|flag| flag.is_true());
         let mut options = Args::from_iter([
             ("return_content".to_owned(), true.into()),
@@ -38,6 +38,7 @@ pub(crate) fn environment() -> Environment {
         ]);
         for (name, of_module) in OPTIONS {
             let given = args.take_named(name).filter(|value| !value.is_none());
+            let given = given.map_or_else(|| elsewhere(scope, name), |value| Ok(Some(value)))?;
             if let Some(value) = given {
                 options.insert(of_module.to_owned(), value.to_json()?);
             }
@@ -54,6 +55,20 @@ pub(crate) fn environment() -> Environment {
         Ok(Value::list(found))
     });
     environment
+}
+
+/// An option that the lookup was not called with: from a variable, the environment or the configuration.
+fn elsewhere(scope: &Scope<'_>, option: &str) -> Result<Option<Value>, Error> {
+    let Some(configuration) = &scope.environment().configuration else { return Ok(None) };
+    let variable = |name: &str| {
+        let value = scope.variable(name).ok().filter(|value| !value.is_undefined())?;
+        scope.force(value).ok()
+    };
+    let found = configuration.setting(Some(("lookup", "url")), option, &variable);
+    let found = found.map_err(|message| Error::new(ErrorKind::Lookup, message))?;
+    // What nobody set is the module's to decide.
+    let given = found.filter(|(value, origin)| !value.is_none() && origin != "default");
+    Ok(given.map(|(value, _)| value))
 }
 
 fn fetched(url: &str, options: &Args) -> Result<String, Error> {

@@ -225,7 +225,7 @@ fn dict(value: &Value, what: &str) -> Attempt<Vars> {
             .filter(|(_, value)| !value.is_omit())
             .map(|(name, value)| (Arc::from(name.to_string()), value.clone()))
             .collect()),
-        None if value.is_none() => Ok(Vars::new()),
+        None if value.is_none() || value.is_omit() => Ok(Vars::new()),
         None => Err(Error::new(
             ErrorKind::Type,
             format!(
@@ -255,7 +255,7 @@ pub(crate) fn module(args: Args, module: &str) -> Prepared {
     Prepared::Steps(vec![draft], Box::new(single))
 }
 
-fn single(outcomes: Vec<Outcome>) -> (Outcome, Vec<Effect>) {
+pub(crate) fn single(outcomes: Vec<Outcome>) -> (Outcome, Vec<Effect>) {
     let outcome =
         outcomes.into_iter().next().unwrap_or_else(|| Outcome::failed("the step gave no result"));
     let facts = outcome.result.get("ansible_facts").and_then(|facts| facts.as_object());

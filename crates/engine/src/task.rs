@@ -81,9 +81,25 @@ struct Work {
     outcome: Option<Outcome>,
     effects: Vec<Effect>,
     causes: Vec<Cause>,
+    /// What evaluating the task's own templates had to say.
+    notes: Notes,
     /// Which attempt this is, of a task that is tried several times.
     attempt: Option<u32>,
     took: Duration,
+}
+
+/// What templates had to say.
+#[derive(Default)]
+struct Notes {
+    warnings: Vec<String>,
+    deprecations: Vec<String>,
+}
+
+impl Notes {
+    fn take(&mut self, templar: &Templar<'_>) {
+        self.warnings.extend(templar.take_notes());
+        self.deprecations.extend(templar.take_deprecations());
+    }
 }
 
 enum What {
@@ -125,6 +141,7 @@ impl Work {
             outcome: None,
             effects: Vec::new(),
             causes: Vec::new(),
+            notes: Notes::default(),
             attempt: None,
             took: Duration::ZERO,
         }

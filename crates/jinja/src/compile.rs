@@ -121,6 +121,8 @@ fn syntax_of(options: &TemplateOptions) -> Result<SyntaxConfig, Mistake> {
         .trim_blocks(options.trim_blocks)
         .lstrip_blocks(options.lstrip_blocks)
         .keep_trailing_newline(options.keep_trailing_newline)
+        .line_statement_prefix(options.line_statement.clone())
+        .line_comment_prefix(options.line_comment.clone())
         .build()
         .map_err(|error| (Error::syntax(error), Extent::default()))
 }

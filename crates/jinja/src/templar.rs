@@ -46,6 +46,10 @@ pub struct TemplateOptions {
     pub block: (String, String),
     /// `{#` and `#}`.
     pub comment: (String, String),
+    /// What a line begins with that is a statement; nothing: no line is.
+    pub line_statement: String,
+    /// What a line begins with that is a comment.
+    pub line_comment: String,
 }
 
 impl TemplateOptions {
@@ -66,6 +70,8 @@ impl Default for TemplateOptions {
             variable: pair("{{", "}}"),
             block: pair("{%", "%}"),
             comment: pair("{#", "#}"),
+            line_statement: String::new(),
+            line_comment: String::new(),
         }
     }
 }
@@ -82,6 +88,7 @@ pub struct Templar<'a> {
     /// The texts under evaluation, innermost last, with what they were read as.
     active: RefCell<Vec<(Arc<str>, String)>>,
     notes: RefCell<Vec<String>>,
+    deprecations: RefCell<Vec<String>>,
     steps: Cell<u64>,
     deadline: Cell<Option<Instant>>,
     /// Counts what gives another result each time (lookups, `now()`): such values are not cached.
@@ -141,6 +148,7 @@ impl<'a> Templar<'a> {
             containers: RefCell::default(),
             active: RefCell::default(),
             notes: RefCell::default(),
+            deprecations: RefCell::default(),
             steps: Cell::new(0),
             deadline: Cell::new(None),
             volatile: Cell::new(0),
@@ -172,6 +180,15 @@ impl<'a> Templar<'a> {
             return self.resolve(&Value::dict(entries.into_iter().collect()));
         }
         finalized(value).map_err(in_rendering)
+    }
+
+    /// What a template gives, with the templates in that not evaluated yet: a list of conditions out of a variable.
+    pub fn outermost(&self, value: &Value) -> Result<Value, Error> {
+        self.fresh();
+        match value.as_arc_str().filter(|_| value.is_template() && value.as_sealed().is_none()) {
+            Some(text) => self.evaluate(text, value.origin(), Mode::Value),
+            None => Ok(value.clone()),
+        }
     }
 
     /// Like [`Templar::resolve`], but a value that needs something undefined is itself undefined and no error.
@@ -248,7 +265,7 @@ impl<'a> Templar<'a> {
             return Err(error.at(place));
         }
         if condition.is_template() && is_delimited(text) {
-            self.note(
+            self.deprecate(
                 "Conditionals should not be surrounded by templating delimiters such as {{ }} or {% %}.",
             );
             let result = self.resolved(condition).map_err(in_condition)?;
@@ -314,6 +331,10 @@ impl<'a> Templar<'a> {
         } else {
             return match self.resolve(value) {
                 Err(error) if error.is_undefined() => Ok(self.replaced(&error, count)),
+                Ok(shown) if shown.is_omit() => {
+                    self.note("A value could not be omitted: nothing stands in its place.");
+                    Ok(Value::from("<<Omit>>"))
+                }
                 other => other,
             };
         };
@@ -358,15 +379,16 @@ impl<'a> Templar<'a> {
         file: &Arc<yaml::SourceFile>,
         options: &TemplateOptions,
     ) -> Result<Value, Error> {
-        let rendered = self.render_output(file, options)?;
+        let rendered = self.render_output(file, options, true)?;
         Ok(if rendered.is_none() { Value::from("") } else { rendered })
     }
 
-    /// The text of a template file, or `None` if it puts nothing out.
+    /// What a template file puts out, or `None` if it puts out nothing. `as_text`: it is text even if it is one value.
     pub(crate) fn render_output(
         &self,
         file: &Arc<yaml::SourceFile>,
         options: &TemplateOptions,
+        as_text: bool,
     ) -> Result<Value, Error> {
         self.fresh();
         let (options, start) = header::overrides(file, options)?;
@@ -374,11 +396,12 @@ impl<'a> Templar<'a> {
         let unit = unit_of_file(file, start, &options)?;
         let _depth = self.enter(1)?;
         let run = Run::new(self);
-        let output = Scope::new(&run, unit).run_output(true).map_err(in_rendering)?;
+        let template = unit.template.clone();
+        let output = Scope::new(&run, unit).run_output(as_text).map_err(in_rendering)?;
         if output.is_untouched() {
             return Ok(Value::none());
         }
-        let result = output.finish();
+        let result = with_trailing_newlines(output.finish(), &template);
         if options.newline_sequence == "\n" {
             return Ok(result);
         }
@@ -386,17 +409,22 @@ impl<'a> Templar<'a> {
         Ok(Value::from(text).marked(result.marks()))
     }
 
-    /// Deprecations and other things the user should hear, collected since the last call.
+    /// Things that the user should hear, collected since the last call.
     pub fn take_notes(&self) -> Vec<String> {
         self.notes.take()
     }
 
+    /// What ansible-core will not do for ever, used since the last call.
+    pub fn take_deprecations(&self) -> Vec<String> {
+        self.deprecations.take()
+    }
+
     pub(crate) fn note(&self, text: impl Into<String>) {
-        let text = text.into();
-        let mut notes = self.notes.borrow_mut();
-        if !notes.contains(&text) && notes.len() < 100 {
-            notes.push(text);
-        }
+        collect(&self.notes, text.into());
+    }
+
+    fn deprecate(&self, text: &str) {
+        collect(&self.deprecations, text.to_owned());
     }
 
     pub(crate) fn mark_volatile(&self) {
@@ -576,7 +604,7 @@ impl<'a> Templar<'a> {
             let place = || origin.map(|origin| locate(origin, text, extent.range()));
             return Err(Error::undefined(why).at(place));
         }
-        Ok(with_trailing_newlines(result, &template, mode))
+        Ok(if mode == Mode::Value { with_trailing_newlines(result, &template) } else { result })
     }
 
     /// Every template inside evaluated. Containers are cached by their identity.
@@ -620,9 +648,16 @@ impl<'a> Templar<'a> {
     }
 }
 
+fn collect(texts: &RefCell<Vec<String>>, text: String) {
+    let mut texts = texts.borrow_mut();
+    if !texts.contains(&text) && texts.len() < 100 {
+        texts.push(text);
+    }
+}
+
 /// ansible-core keeps the newlines at the end of a text, of which Jinja takes one away.
-fn with_trailing_newlines(result: Value, template: &Template, mode: Mode) -> Value {
-    if mode != Mode::Value || template.trailing_newlines == 0 {
+fn with_trailing_newlines(result: Value, template: &Template) -> Value {
+    if template.trailing_newlines == 0 {
         return result;
     }
     let Some(text) = result.as_str() else { return result };
@@ -646,9 +681,9 @@ fn undefined_by(error: Error) -> Value {
 /// Whether a condition is written with braces all around.
 fn is_delimited(text: &str) -> bool {
     let text = text.trim();
-    [("{{", "}}"), ("{%", "%}")].iter().any(|(start, end)| {
-        text.strip_prefix(start).is_some_and(|rest| rest.ends_with(end) && !rest.contains("{{"))
-    })
+    [("{{", "}}"), ("{%", "%}")]
+        .iter()
+        .any(|(start, end)| text.strip_prefix(start).is_some_and(|rest| rest.ends_with(end)))
 }
 
 fn in_condition(error: Error) -> Error {

@@ -8,8 +8,11 @@ use super::{Attempt, Call, Prepared, failure};
 pub(super) fn run(call: &Call<'_>) -> Attempt<Prepared> {
     call.only(&["that", "fail_msg", "msg", "success_msg", "quiet"])?;
     let Some(that) = call.args.get("that") else {
-        return Err(failure("conditional required in \"that\" string"));
+        return Err(failure("missing required arguments: that"));
     };
+    if that.is_none() {
+        return Err(failure("Empty conditional expressions are not allowed."));
+    }
     let quiet = call.flag("quiet", false)?;
     let failed = call.args.get("fail_msg").or(call.args.get("msg"));
     let conditions = conditions(call, that)?;
@@ -45,7 +48,7 @@ fn conditions(call: &Call<'_>, that: &Value) -> Attempt<Vec<Value>> {
         return Ok(list.snapshot());
     }
     if that.is_template() {
-        let resolved = call.templar.resolve(that)?;
+        let resolved = call.templar.outermost(that)?;
         if let Some(list) = resolved.as_list() {
             return Ok(list.snapshot());
         }

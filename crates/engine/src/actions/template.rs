@@ -5,7 +5,7 @@ use std::path::Path;
 use jinja::{SearchKind, Templar, TemplateOptions, Value};
 use model::Args;
 
-use super::{Attempt, Call, Prepared, copy, failure};
+use super::{Attempt, Call, Draft, Prepared, copy, failure};
 use crate::world::magic;
 
 /// Arguments that are about rendering; the rest are those of `copy`.
@@ -36,8 +36,19 @@ pub(super) fn run(call: &Call<'_>) -> Attempt<Prepared> {
         args.insert("mode".into(), copy::mode_of(&path)?.into());
     }
     args.insert("follow".into(), call.flag("follow", false)?.into());
-    copy::add_content(call, &mut args, text.as_bytes())?;
-    Ok(super::module(args, "copy"))
+    copy::add_content(call, &mut args, &encoded(call, &text)?)?;
+    let draft = Draft { module: "copy".to_owned(), args };
+    let source = path.to_string_lossy().into_owned();
+    Ok(Prepared::Steps(
+        vec![draft],
+        Box::new(move |outcomes| {
+            let (mut outcome, effects) = super::single(outcomes);
+            if outcome.is_changed() {
+                outcome.result.insert("src".into(), source.into());
+            }
+            (outcome, effects)
+        }),
+    ))
 }
 
 fn render(call: &Call<'_>, path: &Path) -> Attempt<String> {
@@ -63,6 +74,22 @@ fn render(call: &Call<'_>, path: &Path) -> Attempt<String> {
     Ok(templar.render_template(&file, &options(call)?)?.to_string())
 }
 
+/// The text in the encoding that `output_encoding` names.
+fn encoded(call: &Call<'_>, text: &str) -> Attempt<Vec<u8>> {
+    let name = call.text("output_encoding").filter(|name| !name.is_empty());
+    let Some(name) = name else { return Ok(text.as_bytes().to_vec()) };
+    let unknown = || failure(format!("output_encoding: {name} is no encoding that can be written"));
+    let label = name.trim().replace('_', "-");
+    let encoding = encoding_rs::Encoding::for_label(label.as_bytes()).ok_or_else(unknown)?;
+    if encoding.output_encoding() != encoding {
+        return Err(unknown());
+    }
+    match encoding.encode(text) {
+        (bytes, _, false) => Ok(bytes.into_owned()),
+        _ => Err(failure(format!("output_encoding: the text has letters that {name} does not"))),
+    }
+}
+
 fn options(call: &Call<'_>) -> Attempt<TemplateOptions> {
     let defaults = TemplateOptions::default();
     let pair = |what: &str, (start, end): (String, String)| {
@@ -82,8 +109,9 @@ fn options(call: &Call<'_>) -> Attempt<TemplateOptions> {
         lstrip_blocks: call.flag("lstrip_blocks", defaults.lstrip_blocks)?,
         keep_trailing_newline: true,
         newline_sequence: newline.to_owned(),
-        variable: pair("variable", defaults.variable),
-        block: pair("block", defaults.block),
-        comment: pair("comment", defaults.comment),
+        variable: pair("variable", defaults.variable.clone()),
+        block: pair("block", defaults.block.clone()),
+        comment: pair("comment", defaults.comment.clone()),
+        ..defaults
     })
 }

@@ -50,7 +50,20 @@ impl HostTask<'_> {
     ) -> Attempt<()> {
         let scope = work.scope.clone();
         let templar = self.templar(&scope);
-        let keywords = Keywords { planned: self.planned, templar: &templar };
+        let decided = self.decide_with(work, delegated, default, conditions, (&scope, &templar));
+        work.notes.take(&templar);
+        decided
+    }
+
+    fn decide_with(
+        &self,
+        work: &mut Work,
+        delegated: Attempt<Option<HostName>>,
+        default: Connection,
+        conditions: bool,
+        (scope, templar): (&Scope, &Templar<'_>),
+    ) -> Attempt<()> {
+        let keywords = Keywords { planned: self.planned, templar };
         // A condition that cannot be evaluated may be ignored as any failure.
         work.tolerance = keywords.tolerance().unwrap_or(work.tolerance);
         work.delegated = delegated?;
@@ -64,12 +77,12 @@ impl HostTask<'_> {
         }
         work.delegated_facts = work.delegated.is_some()
             && keywords.flag("delegate_facts", |c| c.delegate_facts.as_ref())?.unwrap_or(false);
-        let args = actions::arguments(self.planned, &templar)?;
+        let args = actions::arguments(self.planned, templar)?;
         let call = Call {
             world: &self.cx.world,
             planned: self.planned,
-            scope: &scope,
-            templar: &templar,
+            scope,
+            templar,
             files: &self.files,
             item: work.item.as_ref(),
             args,

@@ -167,6 +167,7 @@ impl HostTask<'_> {
 
     /// The items of an include are reported by what they include.
     pub(super) fn report_item(&self, work: &mut Work) {
+        Self::tell(work);
         self.label(work);
         let is_include = work.effects.iter().any(|effect| matches!(effect, Effect::Include(_)));
         if let Some(item) = work.item.as_ref().filter(|_| !is_include) {

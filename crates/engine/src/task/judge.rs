@@ -71,6 +71,18 @@ impl HostTask<'_> {
         }
     }
 
+    /// What was said about the task's templates goes with the result.
+    pub(super) fn tell(work: &mut Work) {
+        let Some(outcome) = &mut work.outcome else { return };
+        let notes = std::mem::take(&mut work.notes);
+        outcome.warnings.extend(notes.warnings);
+        if !notes.deprecations.is_empty() {
+            let told =
+                notes.deprecations.into_iter().map(|text| serde_json::json!({ "msg": text }));
+            outcome.result.insert("deprecations".into(), told.collect());
+        }
+    }
+
     /// `loop_control.label`, which may say something of the item's result.
     pub(super) fn label(&self, work: &mut Work) {
         let Some(raw) = &self.planned.task.loop_control.label else { return };

@@ -211,6 +211,9 @@ fn rekey_on_member(scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Va
     };
     let mut map = Map::new();
     for item in items {
+        if scope.entries(&item)?.is_none() {
+            return Err(Error::type_error("List item is not a valid dict"));
+        }
         let member = scope.item(&item, &key)?;
         if member.is_undefined() {
             return Err(Error::value_error(format!("Key {} was not found.", key.repr())));

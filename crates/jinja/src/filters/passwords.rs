@@ -23,7 +23,8 @@ pub(super) fn register(environment: &mut Environment) {
 fn password_hash(scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Value, Error> {
     let kind = args.text("hashtype")?.unwrap_or_else(|| "sha512".into());
     let salt = args.text("salt")?;
-    let salt_size = args.int("salt_size")?;
+    let salt_size =
+        args.int("salt_size").map_err(|_| Error::type_error("salt_size must be an integer"))?;
     let rounds = args.int("rounds")?;
     let ident = args.text("ident")?;
     args.finish()?;

@@ -51,7 +51,8 @@ pub(super) fn register(environment: &mut Environment) {
         args.finish()?;
         let parts = match value.as_str() {
             Some(_) => vec![value],
-            None => scope.iterate(&value)?,
+            None if value.sequence().is_some() => scope.iterate(&value)?,
+            None => return Err(unfit("|path_join expects string or sequence", &value)),
         };
         let mut path = PathBuf::new();
         for part in &parts {
@@ -192,8 +193,15 @@ fn relative(_scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Value, E
     Ok(if text.is_empty() { "." } else { &*text }.into())
 }
 
+fn unfit(wanted: &str, value: &Value) -> Error {
+    Error::type_error(format!("{wanted}, got <class '{}'> instead.", value.type_name()))
+}
+
 fn common(scope: &Scope<'_>, value: Value, args: Args) -> Result<Value, Error> {
     args.finish()?;
+    if value.sequence().is_none() {
+        return Err(unfit("|commonpath expects sequence", &value));
+    }
     let paths = scope.iterate(&value)?;
     let mut paths = paths.iter().map(path_of);
     let first = paths

@@ -28,6 +28,9 @@ pub(super) fn register(environment: &mut Environment) {
                 }
                 Ok(out.into())
             }
+            "posix_extended" => {
+                Err(Error::value_error(format!("Regex type ({kind}) not yet implemented")))
+            }
             _ => Err(Error::value_error(format!("Invalid regex type ({kind})"))),
         }
     });

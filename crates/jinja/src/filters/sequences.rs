@@ -164,6 +164,9 @@ fn random(scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Value, Erro
     if start.is_some() || step.is_some() {
         return Err(Error::value_error("start and step can only be used with integer values"));
     }
+    if value.is_none() || value.as_f64().is_some() {
+        return Err(Error::type_error("random can only be used on sequences and integers"));
+    }
     let items = scope.iterate(&value)?;
     if items.is_empty() {
         return Err(Error::value_error("Cannot choose from an empty sequence"));
@@ -175,7 +178,8 @@ fn random(scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Value, Erro
 fn shuffle(scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Value, Error> {
     let mut generator = generator(scope, &mut args);
     args.finish()?;
-    let mut items = scope.iterate(&value)?;
+    // As in Ansible, what cannot be shuffled stays as it is.
+    let Ok(mut items) = scope.iterate(&value) else { return Ok(value) };
     for at in (1..items.len()).rev() {
         items.swap(at, generator.below(at as u64 + 1) as usize);
     }

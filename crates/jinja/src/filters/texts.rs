@@ -364,7 +364,10 @@ fn comment(_scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Value, Er
         out.push_str(&beginning);
         out.push_str(&newline);
     }
-    out.push_str(&format!("{prefix}{newline}").repeat(prefix_count));
+    if !prefix.is_empty() {
+        let line = if prefix == newline { prefix } else { format!("{prefix}{newline}") };
+        out.push_str(&line.repeat(prefix_count));
+    }
     let text = text_of(&value);
     let body: Vec<String> = text
         .split(&*newline)

@@ -20,6 +20,9 @@ pub(super) fn register(environment: &mut Environment) {
     });
     environment.filter("from_yaml_all", PLAIN, |_, value, args| {
         args.finish()?;
+        if value.is_none() {
+            return Ok(Value::list(Vec::new()));
+        }
         let Some(text) = value.as_str() else { return Ok(value) };
         let loaded = yaml::load_all(&source(text)).map_err(|error| unreadable(&error))?;
         loaded.documents.iter().map(data).collect::<Result<_, _>>().map(Value::list)

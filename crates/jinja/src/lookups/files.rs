@@ -116,7 +116,8 @@ fn template(scope: &Scope<'_>, terms: Value, mut args: Args) -> Result<Value, Er
         Some(extra) => scope.entries(extra)?.unwrap_or_default(),
         None => Vec::new(),
     };
-    let mut options = TemplateOptions { lstrip_blocks: false, ..TemplateOptions::default() };
+    let mut options =
+        TemplateOptions { keep_trailing_newline: false, ..TemplateOptions::default() };
     for (name, slot) in [
         ("variable_start_string", &mut options.variable.0),
         ("variable_end_string", &mut options.variable.1),
@@ -153,7 +154,7 @@ fn template(scope: &Scope<'_>, terms: Value, mut args: Args) -> Result<Value, Er
         let vars: Map = own.chain(extra.iter().cloned()).collect();
         let overlay = Overlay::new(scope.templar(), &vars);
         let inner = Templar::new(scope.environment(), &overlay, scope.controller());
-        inner.render_output(&source, &options).map_err(|error| {
+        inner.render_output(&source, &options, false).map_err(|error| {
             error.noted(format!("while rendering the template '{}'", path.display()), None)
         })
     });

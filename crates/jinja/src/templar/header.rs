@@ -7,7 +7,7 @@ use yaml::SourceFile;
 use super::TemplateOptions;
 use crate::error::{Error, ErrorKind, nearest};
 
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 12] = [
     "variable_start_string",
     "variable_end_string",
     "block_start_string",
@@ -18,6 +18,8 @@ const NAMES: [&str; 10] = [
     "lstrip_blocks",
     "keep_trailing_newline",
     "newline_sequence",
+    "line_statement_prefix",
+    "line_comment_prefix",
 ];
 
 /// The options with those of the file's first line, and where the template begins behind it.
@@ -58,7 +60,7 @@ fn split_outside_quotes(line: &str) -> Vec<&str> {
 fn apply(options: &mut TemplateOptions, pair: &str) -> Result<(), Error> {
     let wrong = |message: String| Error::new(ErrorKind::Syntax, message);
     let (name, value) = pair.split_once(':').ok_or_else(|| {
-        wrong(format!("Error parsing '#jinja2:' line: expected 'name: value', got '{pair}'"))
+        wrong(format!("Error parsing '#jinja2:' line: Missing key-value separator ':' in '{pair}'"))
     })?;
     let (name, value) = (name.trim(), value.trim());
     let text = || value.trim_matches(['\'', '"']).replace("\\n", "\n").replace("\\r", "\r");
@@ -80,6 +82,8 @@ fn apply(options: &mut TemplateOptions, pair: &str) -> Result<(), Error> {
         "lstrip_blocks" => options.lstrip_blocks = flag()?,
         "keep_trailing_newline" => options.keep_trailing_newline = flag()?,
         "newline_sequence" => options.newline_sequence = text(),
+        "line_statement_prefix" => options.line_statement = text(),
+        "line_comment_prefix" => options.line_comment = text(),
         _ => {
             return Err(wrong(format!("unknown option '{name}' in the '#jinja2:' line"))
                 .hinted(nearest(name, NAMES.into_iter())));
