@@ -17,6 +17,7 @@ mod group_by;
 mod include;
 mod include_vars;
 mod pause;
+mod reboot;
 mod script;
 mod set_fact;
 mod set_stats;
@@ -115,6 +116,7 @@ const ACTIONS: &[(&str, Action)] = &[
     ("include_vars", include_vars::run),
     ("package", backend::package),
     ("pause", pause::run),
+    ("reboot", reboot::run),
     ("script", script::run),
     ("service", backend::service),
     ("set_fact", set_fact::run),

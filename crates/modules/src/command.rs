@@ -238,6 +238,9 @@ pub(crate) fn conclude(
         Err(other) => return Err(other.into()),
     };
     describe_output(&output, strip, result);
+    if [&output.stdout, &output.stderr].iter().any(|bytes| std::str::from_utf8(bytes).is_err()) {
+        warn(result, "The output has bytes that are not UTF-8; each was replaced by `\u{fffd}`");
+    }
     let status = output.signal.map_or(output.status, |signal| -signal);
     result.insert("rc".into(), status.into());
     if status == 0 {
@@ -273,5 +276,22 @@ pub(crate) fn describe_output(output: &Output, strip: bool, result: &mut Args) {
         let lines: Vec<Value> = text.lines().map(Value::from).collect();
         result.insert(name.into(), text.into());
         result.insert(format!("{name}_lines"), lines.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_that_is_no_text_is_told_of() {
+        for (bytes, text, warnings) in [(&b"a\xffb"[..], "a\u{fffd}b", 1), (b"ab", "ab", 0)] {
+            let mut result = Args::new();
+            let output = Output { stdout: bytes.to_vec(), ..Output::default() };
+            conclude(Ok(output), true, &mut result).expect("status 0");
+            assert_eq!(result["stdout"], text);
+            let told = result.get("warnings").and_then(Value::as_array).map_or(0, Vec::len);
+            assert_eq!(told, warnings);
+        }
     }
 }

@@ -11,7 +11,7 @@ use crate::contract::{Change, Check, Failure, Module, warn};
 use crate::diff;
 use crate::systemd::{Scope, State, Systemd, UnitChange, refuse_option};
 
-use script::Script;
+use script::{Levels, Script};
 
 arguments! {
     /// Starts, stops, restarts and enables services.
@@ -30,6 +30,8 @@ arguments! {
         pub arguments: Option<String> { aliases: ["args"] },
         /// The runlevel, where there are some.
         pub runlevel: String { default: "default" },
+        /// The runlevels that it shall, or shall not, start in, where they have numbers.
+        pub levels: Vec<String> { named: "runlevels" },
         /// With systemd: read the unit files again first.
         pub daemon_reload: bool { default: false, aliases: ["daemon-reload"] },
         /// With systemd: replace the manager's own process first.
@@ -114,6 +116,40 @@ impl Module for Service {
 }
 
 impl Service {
+    /// One that is managed by its script.
+    pub(crate) fn of_script(
+        name: &str,
+        state: Option<State>,
+        enabled: Option<bool>,
+        levels: &[String],
+    ) -> Self {
+        Self {
+            name: name.to_owned(),
+            state,
+            enabled,
+            levels: levels.to_vec(),
+            sleep: None,
+            pattern: None,
+            arguments: None,
+            runlevel: "default".to_owned(),
+            daemon_reload: false,
+            daemon_reexec: false,
+            force: false,
+            masked: None,
+            no_block: false,
+            scope: Scope::System,
+            manager: "sysvinit".to_owned(),
+        }
+    }
+
+    fn levels(&self) -> Levels<'_> {
+        if self.levels.is_empty() {
+            Levels::Named(&self.runlevel)
+        } else {
+            Levels::Of(&self.levels)
+        }
+    }
+
     fn is_systemd(&self, host: &dyn Probe) -> bool {
         match self.manager.as_str() {
             "auto" => facts::service_manager(host) == "systemd",
@@ -156,7 +192,8 @@ impl Service {
         let mut change = ScriptChange::default();
         if let Some(wanted) = self.enabled {
             result.insert("enabled".to_owned(), wanted.into());
-            change.enable = (script.is_enabled(host, &self.runlevel)? != wanted).then_some(wanted);
+            change.enable =
+                (script.is_enabled(host, &self.levels(), wanted)? != wanted).then_some(wanted);
         }
         let Some(state) = self.state else {
             return Ok(if change.enable.is_some() {
@@ -191,7 +228,7 @@ impl Service {
     fn apply_script(&self, change: &ScriptChange, host: &dyn System) -> Result<(), Failure> {
         let script = Script::find(host, &self.name)?;
         if let Some(enable) = change.enable {
-            script.enable(host, enable, &self.runlevel)?;
+            script.enable(host, enable, &self.levels())?;
         }
         let extra = self.arguments.as_deref().unwrap_or_default();
         let extra = shlex::split(extra)

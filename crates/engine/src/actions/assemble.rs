@@ -41,6 +41,10 @@ fn content(call: &Call<'_>, directory: &Path) -> Attempt<Vec<u8>> {
         .map_err(|error| io_failure("read directory", directory, &error))?;
     let mut names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
     names.sort();
+    let decrypt = call.flag("decrypt", true)?;
+    let read = |path: &Path| {
+        jinja::read_regular(path).map_err(|error| io_failure("read fragment", path, &error))
+    };
     let mut content = Vec::new();
     for name in names {
         let text = name.to_string_lossy();
@@ -49,8 +53,7 @@ fn content(call: &Call<'_>, directory: &Path) -> Attempt<Vec<u8>> {
         if !fits || (ignore_hidden && text.starts_with('.')) || !path.is_file() {
             continue;
         }
-        let fragment = jinja::read_regular(&path)
-            .map_err(|error| io_failure("read fragment", &path, &error))?;
+        let fragment = if decrypt { call.read(&path)?.0 } else { read(&path)? };
         if let Some(delimiter) = delimiter.as_ref().filter(|_| !content.is_empty()) {
             end_line(&mut content);
             content.extend_from_slice(delimiter.as_bytes());

@@ -1,10 +1,11 @@
 //! How the client is connected: over TCP or through a socket of this host, with an ear for the words behind a status,
 //! which the client library drops.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use ureq::Agent;
 use ureq::config::Config;
@@ -114,10 +115,31 @@ impl Connector<()> for Socket {
         details: &ConnectionDetails<'_>,
         _: Option<()>,
     ) -> Result<Option<Self::Out>, ureq::Error> {
-        let stream = UnixStream::connect(&self.0)?;
+        let stream = self.open()?;
         let (input, output) =
             (details.config.input_buffer_size(), details.config.output_buffer_size());
         Ok(Some(SocketTransport { stream, buffers: LazyBuffers::new(input, output) }))
+    }
+}
+
+impl Socket {
+    /// A server that was started by the task before may need a moment until it listens.
+    fn open(&self) -> std::io::Result<UnixStream> {
+        const PATIENCE: Duration = Duration::from_secs(2);
+        let begun = Instant::now();
+        loop {
+            match UnixStream::connect(&self.0) {
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::NotFound | ErrorKind::ConnectionRefused
+                    ) && begun.elapsed() < PATIENCE =>
+                {
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                answer => return answer,
+            }
+        }
     }
 }
 
@@ -128,7 +150,7 @@ struct SocketTransport {
 }
 
 /// How long to wait; no limit when the library knows none.
-fn patience(timeout: NextTimeout) -> Option<std::time::Duration> {
+fn patience(timeout: NextTimeout) -> Option<Duration> {
     timeout.not_zero().map(|left| *left)
 }
 
@@ -149,7 +171,7 @@ impl Transport for SocketTransport {
         let input = self.buffers.input_append_buf();
         let count = match self.stream.read(input) {
             Ok(count) => count,
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 return Err(ureq::Error::Timeout(timeout.reason));
             }
             Err(error) => return Err(error.into()),

@@ -13,6 +13,14 @@ pub(super) struct Script {
     is_openrc: bool,
 }
 
+/// Where a service starts.
+pub(super) enum Levels<'a> {
+    /// In the runlevel of this name, where runlevels have names; else in the usual ones.
+    Named(&'a str),
+    /// In these.
+    Of(&'a [String]),
+}
+
 /// Words of a `status` that say that it does not run, whatever the exit status.
 const STOPPED: &[&str] = &["not running", "is stopped", "stopped", "dead", "is down", "inactive"];
 
@@ -59,43 +67,64 @@ impl Script {
         Err(tool::failure(&output, &format!("Unable to {word} service {}: ", self.name)))
     }
 
-    /// Whether it starts with the machine: a start link in one of the usual runlevels.
-    pub(super) fn is_enabled(&self, host: &dyn Probe, runlevel: &str) -> Result<bool, Failure> {
-        let folders = if self.is_openrc {
-            vec![format!("/etc/runlevels/{runlevel}")]
-        } else {
-            ["2", "3", "4", "5", "S"].iter().map(|level| format!("/etc/rc{level}.d")).collect()
+    /// Whether it starts with the machine: a start link in one of the usual runlevels, or in how many of those asked for.
+    pub(super) fn is_enabled(
+        &self,
+        host: &dyn Probe,
+        levels: &Levels<'_>,
+        wanted: bool,
+    ) -> Result<bool, Failure> {
+        let folder = |level: &String| format!("/etc/rc{level}.d");
+        let folders: Vec<String> = match levels {
+            Levels::Named(level) if self.is_openrc => vec![format!("/etc/runlevels/{level}")],
+            Levels::Named(_) => {
+                ["2", "3", "4", "5", "S"].map(|level| format!("/etc/rc{level}.d")).into()
+            }
+            Levels::Of(levels) => levels.iter().map(folder).collect(),
         };
-        for folder in folders {
-            let folder = Path::new(&folder);
-            if host.stat(folder, true)?.is_none() {
-                continue;
-            }
-            for name in host.list(folder)? {
-                let name = name.to_string_lossy();
-                if name == self.name.as_str() || is_start_link(&name, &self.name) {
-                    return Ok(true);
-                }
-            }
+        let mut starts = folders.iter().map(|folder| self.starts_in(host, Path::new(folder)));
+        // All of the runlevels that were asked for, or one of the usual ones.
+        match levels {
+            Levels::Of(_) if wanted => starts.try_fold(true, |all, one| Ok(one? && all)),
+            _ => starts.try_fold(false, |any, one| Ok(one? || any)),
         }
-        Ok(false)
+    }
+
+    fn starts_in(&self, host: &dyn Probe, folder: &Path) -> Result<bool, Failure> {
+        if host.stat(folder, true)?.is_none() {
+            return Ok(false);
+        }
+        Ok(host.list(folder)?.iter().any(|name| {
+            let name = name.to_string_lossy();
+            name == self.name.as_str() || is_start_link(&name, &self.name)
+        }))
     }
 
     pub(super) fn enable(
         &self,
         host: &dyn System,
         enable: bool,
-        runlevel: &str,
+        levels: &Levels<'_>,
     ) -> Result<(), Failure> {
         let name = self.name.as_str();
+        let named = match levels {
+            Levels::Named(level) => vec![*level],
+            Levels::Of(levels) => levels.iter().map(String::as_str).collect(),
+        };
+        let of = if matches!(levels, Levels::Of(_)) { named.as_slice() } else { &[] };
+        let joined = of.concat();
         let commands: Vec<(&str, Vec<&str>)> = if self.is_openrc {
-            vec![("rc-update", vec![if enable { "add" } else { "del" }, name, runlevel])]
+            let word = if enable { "add" } else { "del" };
+            named.iter().map(|level| ("rc-update", vec![word, name, level])).collect()
         } else if tool::find(host, "update-rc.d").is_some() {
             let word = if enable { "enable" } else { "disable" };
-            vec![("update-rc.d", vec![name, "defaults"]), ("update-rc.d", vec![name, word])]
+            let switch = [&[name, word], of].concat();
+            vec![("update-rc.d", vec![name, "defaults"]), ("update-rc.d", switch)]
         } else {
             let word = if enable { "on" } else { "off" };
-            vec![("chkconfig", vec!["--add", name]), ("chkconfig", vec![name, word])]
+            let level = if of.is_empty() { vec![] } else { vec!["--level", joined.as_str()] };
+            let switch = [level.as_slice(), &[name, word]].concat();
+            vec![("chkconfig", vec!["--add", name]), ("chkconfig", switch)]
         };
         for (program, words) in commands {
             let command = Command::new(program, words);
