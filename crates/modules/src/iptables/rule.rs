@@ -108,10 +108,9 @@ impl Iptables {
             words.add("--dports", Some(&self.destination_ports.join(",")));
         }
         if !self.ctstate.is_empty() {
-            let (name, flag) = match asked_for.iter().any(|name| name == "state") {
-                true => ("state", "--state"),
-                false => ("conntrack", "--ctstate"),
-            };
+            let is_old = asked_for.iter().any(|name| name == "state");
+            let (name, flag) =
+                if is_old { ("state", "--state") } else { ("conntrack", "--ctstate") };
             words.extension(name, asked_for);
             words.add(flag, Some(&self.ctstate.join(",")));
         }
