@@ -54,7 +54,7 @@ impl Packages {
         let places = Places {
             module_utils: &content.module_utils,
             collections: &content.collections,
-            installation: installation.as_ref(),
+            installation,
         };
         let package = places.package(content.module, text).map_err(|problem| {
             let shown = content.file.display();
@@ -69,11 +69,11 @@ impl Packages {
 
     /// The version that modules are told.
     pub(crate) fn version(&self) -> &str {
-        self.installation().as_ref().map_or(VERSION, |installation| &installation.version)
+        self.installation().map_or(VERSION, |installation| &installation.version)
     }
 
-    fn installation(&self) -> &Option<Installation> {
-        self.installation.get_or_init(|| Surroundings::of_process().find())
+    fn installation(&self) -> Option<&Installation> {
+        self.installation.get_or_init(|| Surroundings::of_process().find()).as_ref()
     }
 }
 

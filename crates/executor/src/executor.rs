@@ -137,7 +137,7 @@ fn runner_with(interpreters: Arc<Interpreters>) -> Arc<Runner> {
             python::MODULE => interpreters.run(step, context, &system),
             foreign::MODULE => match foreign::prepare(step) {
                 Ok(step) => carry_out(&step, &system),
-                Err(skipped) => skipped,
+                Err(skipped) => *skipped,
             },
             _ => carry_out(step, &system),
         }

@@ -20,7 +20,7 @@ pub(crate) fn tell(arguments: &mut Args, step: &Step) {
 }
 
 /// The step as a program gets it; in check mode the outcome of one that knows nothing of that.
-pub(crate) fn prepare(step: &Step) -> Result<Step, Outcome> {
+pub(crate) fn prepare(step: &Step) -> Result<Step, Box<Outcome>> {
     let mut step = step.clone();
     let knows = step.args.shift_remove("_knows_check_mode") == Some(Value::Bool(true));
     if step.mode.check && !knows {
@@ -28,7 +28,7 @@ pub(crate) fn prepare(step: &Step) -> Result<Step, Outcome> {
         let message = format!("remote module ({name}) does not support check mode");
         let mut outcome = Outcome::skipped(&message);
         outcome.result.insert("msg".into(), message.into());
-        return Err(outcome);
+        return Err(Box::new(outcome));
     }
     let mut arguments = match step.args.shift_remove("_arguments") {
         Some(Value::Object(arguments)) => arguments,

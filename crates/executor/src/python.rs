@@ -70,7 +70,7 @@ enum State {
 }
 
 /// After this long, what was broken may have been repaired.
-const TRY_AGAIN: Duration = Duration::from_secs(60);
+const TRY_AGAIN: Duration = Duration::from_mins(1);
 
 impl Interpreters {
     /// Carries out a step.
