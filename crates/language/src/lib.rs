@@ -12,6 +12,7 @@ mod loader;
 mod names;
 mod pattern;
 mod reader;
+mod routing;
 mod source;
 mod tree;
 mod value;

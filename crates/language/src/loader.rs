@@ -160,7 +160,8 @@ impl Loader {
         let (Some(namespace), Some(collection), Some(module)) =
             (parts.next(), parts.next(), parts.next())
         else {
-            return self.library.find(&*self.source, name);
+            let own = self.library.find(&*self.source, name);
+            return own.or_else(|| self.module_file(&crate::routing::routed(name)?));
         };
         if self.actions.iter().any(|known| **known == *name) {
             return None;
