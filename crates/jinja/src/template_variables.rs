@@ -30,15 +30,14 @@ pub fn template_variables(
         .and_then(|metadata| Timestamp::try_from(metadata.modified().ok()?).ok())
         .map_or_else(Zoned::now, |at| at.to_zoned(TimeZone::system()));
     let host = nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned();
-    let managed = managed(environment)
-        .replace("{host}", &host)
-        .replace("{uid}", &uid)
-        .replace("{file}", &full);
+    let managed = managed(environment);
+    // First the time: what the names of files and users hold is no part of the format.
     let managed = if managed.contains('%') {
         jiff::fmt::strtime::format(&managed, &modified).unwrap_or(managed)
     } else {
         managed
     };
+    let managed = managed.replace("{host}", &host).replace("{uid}", &uid).replace("{file}", &full);
     let civil = |at: Civil| DateTime::value(at);
     let pairs = [
         ("ansible_managed", Value::from(managed)),

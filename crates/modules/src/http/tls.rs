@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
+use rustls::CertificateError;
 use system::Probe;
 use ureq::http::Uri;
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
@@ -81,27 +82,15 @@ pub(super) fn describe(error: &ureq::Error, url: &str) -> String {
         .ok()
         .and_then(|uri| uri.authority().map(ToString::to_string))
         .unwrap_or_else(|| url.to_owned());
+    let distrusted = match error {
+        ureq::Error::Rustls(rustls::Error::InvalidCertificate(reason)) => Some(reason),
+        ureq::Error::Io(error) => certificate_trouble(error),
+        _ => None,
+    };
+    if let Some(reason) = distrusted {
+        return distrust(&host, reason);
+    }
     match error {
-        ureq::Error::Rustls(rustls::Error::InvalidCertificate(reason)) => {
-            let mismatch = matches!(
-                reason,
-                rustls::CertificateError::NotValidForName
-                    | rustls::CertificateError::NotValidForNameContext { .. }
-            );
-            if mismatch {
-                return format!(
-                    "Hostname mismatch, certificate is not valid for '{host}': {reason}. Set validate_certs to false to accept the risk"
-                );
-            }
-            format!(
-                "Failed to validate the SSL certificate for {host}: certificate verify failed: {reason:?}. Set ca_path, or validate_certs to false to accept the risk"
-            )
-        }
-        ureq::Error::Io(error) if is_certificate_trouble(error) => {
-            format!(
-                "Failed to validate the SSL certificate for {host}: certificate verify failed: {error}. Set ca_path, or validate_certs to false to accept the risk"
-            )
-        }
         ureq::Error::HostNotFound => format!("Request failed: the name of {host} is not known"),
         ureq::Error::Timeout(_) => "Connection failure: timed out".to_owned(),
         ureq::Error::BadUri(_) | ureq::Error::Http(_) => format!("Invalid URL {url}: {error}"),
@@ -109,7 +98,22 @@ pub(super) fn describe(error: &ureq::Error, url: &str) -> String {
     }
 }
 
-fn is_certificate_trouble(error: &std::io::Error) -> bool {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    matches!(inner, Some(rustls::Error::InvalidCertificate(_)))
+/// In the words of Python's `ssl`, which content looks for.
+fn distrust(host: &str, reason: &CertificateError) -> String {
+    use CertificateError::{NotValidForName, NotValidForNameContext};
+    match reason {
+        NotValidForName | NotValidForNameContext { .. } => format!(
+            "Hostname mismatch, certificate is not valid for '{host}': {reason}. Set validate_certs to false to accept the risk"
+        ),
+        _ => format!(
+            "Failed to validate the SSL certificate for {host}: certificate verify failed: {reason:?}. Set ca_path, or validate_certs to false to accept the risk"
+        ),
+    }
+}
+
+fn certificate_trouble(error: &std::io::Error) -> Option<&CertificateError> {
+    match error.get_ref()?.downcast_ref::<rustls::Error>()? {
+        rustls::Error::InvalidCertificate(reason) => Some(reason),
+        _ => None,
+    }
 }
