@@ -227,6 +227,16 @@ impl<'a> Keywords<'a> {
         Ok(Some(RunAs { user, method, exe, flags, password }))
     }
 
+    /// Where a host is. Both variables say its name where nobody set them.
+    fn address(&self, host: &HostName) -> Result<String, Error> {
+        let mut addresses = Vec::new();
+        for name in ["ansible_host", "ansible_ssh_host"] {
+            addresses.extend(self.variable_text(&[name])?);
+        }
+        let said = addresses.into_iter().find(|address| address != host.as_str());
+        Ok(said.unwrap_or_else(|| host.to_string()))
+    }
+
     /// Where a host is, and how it is reached. `default` is what a host without `ansible_connection` takes.
     pub(crate) fn target(
         &self,
@@ -265,9 +275,7 @@ impl<'a> Keywords<'a> {
         Ok(Target {
             host: host.clone(),
             connection,
-            address: self
-                .variable_text(&["ansible_host", "ansible_ssh_host"])?
-                .unwrap_or_else(|| host.to_string()),
+            address: self.address(host)?,
             port,
             user,
             password: self
