@@ -11,6 +11,7 @@ mod console;
 mod doc;
 mod facts;
 mod inventory;
+mod locale;
 mod options;
 mod ping;
 mod playbook;
@@ -152,6 +153,12 @@ pub(crate) fn run() -> Result<ExitCode, CliError> {
     let own_name = words.next().unwrap_or_default();
     let program = Program::of(&own_name.to_string_lossy());
     let words: Vec<OsString> = words.collect();
+    if program.is_some()
+        && let Err(message) = locale::check(&settings::environment())
+    {
+        terminal::tell(&format!("ERROR: {message}"));
+        return Ok(ExitCode::FAILURE);
+    }
     let parsed = match program {
         Some(program) => program.parse(&words),
         None => Cli::parse_words(&words),

@@ -12,6 +12,7 @@ use vault::Keyring;
 use yaml::{Diagnostic, SourceFile};
 
 use crate::error::CliError;
+use crate::plugin_filters;
 use crate::programs::ThisMachine;
 use crate::settings::{Configuration, Settings};
 
@@ -55,12 +56,16 @@ pub(crate) fn load(wanted: Wanted, settings: &Settings) -> Result<Content, CliEr
         .collect();
     let mut inventory =
         load_inventory(source.clone(), inventory, settings, vault.clone(), extra.clone())?;
+    if options.verbosity >= 3 {
+        warnings.append(&mut inventory.notes);
+    }
+    let rejected = plugin_filters::rejected(&settings.configuration)?;
     let loader = Loader::new(source.clone())
         .with_roles_path(settings.roles_path.clone())
         .with_collections_path(collections_path(settings))
         .with_module_path(settings.module_path.clone())
         .with_module_utils_path(settings.module_utils.clone())
-        .with_actions(actions())
+        .with_actions(actions().into_iter().filter(|name| !rejected.contains(name)))
         .with_vault(vault.clone())
         .with_duplicates(settings.duplicates)
         .with_extra_vars(extra);

@@ -10,6 +10,7 @@ mod listing;
 mod log;
 mod lookups;
 mod passwords;
+mod plugin_filters;
 mod programs;
 mod recorder;
 mod remote;

@@ -17,7 +17,7 @@ use crate::content::{self, Content, Wanted};
 use crate::error::CliError;
 use crate::job::{Job, Surroundings};
 use crate::settings::{Environment, Settings};
-use crate::{runner, terminal};
+use crate::{reporters, runner, terminal};
 
 /// The name of the playbook that is on no disk; in the directory of the command, so that relative files are found there.
 const NAME: &str = "(command line)";
@@ -106,7 +106,9 @@ impl AdHocArgs {
         let verbosity = self.run.verbose.max(settings.verbosity);
         let options = terminal::report_options(verbosity, self.run.diff || settings.diff);
         let (out, err) = (Box::new(io::stdout()), Box::new(io::stderr()));
-        if self.one_line {
+        if settings.display.loads_callbacks {
+            reporters::reporters(settings, options, "minimal")
+        } else if self.one_line {
             Box::new(OneLine::new(out, err, options))
         } else {
             Box::new(Minimal::new(out, err, options))

@@ -356,10 +356,6 @@ pub(crate) fn read_limit(limit: &str, around: &Surroundings<'_>) -> Result<Strin
         patterns.extend(text.lines().map(|line| line.trim().to_owned()));
     }
     patterns.retain(|pattern| !pattern.trim().is_empty());
-    if patterns.is_empty() {
-        let message = "`--limit` is empty: it selects no hosts, and without it all would be taken";
-        return Err(CliError::failed(message));
-    }
     Ok(patterns.join(","))
 }
 

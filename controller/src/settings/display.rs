@@ -10,6 +10,8 @@ use crate::error::CliError;
 pub(crate) struct Display {
     /// `stdout_callback`.
     pub(crate) callback: Option<String>,
+    /// `bin_ansible_callbacks`: ad hoc commands use these callbacks, too.
+    pub(crate) loads_callbacks: bool,
     /// `callbacks_enabled`.
     pub(crate) enabled: Vec<String>,
     /// `callback_result_format: yaml`.
@@ -43,6 +45,7 @@ pub(super) fn display(set: &Configuration) -> Result<Display, CliError> {
     let pretty = set.plugin_text(own, "pretty_results")?;
     let tree = set.plugin_text(("callback", "tree"), "directory")?;
     Ok(Display {
+        loads_callbacks: set.flag("DEFAULT_LOAD_CALLBACK_PLUGINS")?,
         callback: set.text("DEFAULT_STDOUT_CALLBACK")?.filter(|name| name != "default"),
         enabled: set.list("CALLBACKS_ENABLED")?,
         yaml: format.as_deref() == Some("yaml"),

@@ -188,6 +188,11 @@ fn finalized(planned: &Planned, templar: &Templar<'_>) -> Attempt<Vars> {
             args.insert(name.clone(), value);
         }
     }
+    if let Some(name) = args.keys().find(|name| name.starts_with("_ansible_")) {
+        return Err(failure(format!(
+            "Argument '{name}': the prefix '_ansible_' is reserved for internal use only."
+        )));
+    }
     Ok(args)
 }
 

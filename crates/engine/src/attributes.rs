@@ -131,6 +131,12 @@ impl<'a> Keywords<'a> {
         Ok(is_set.then(|| HostName::new(value.to_string())))
     }
 
+    /// An error if `check_mode` or `diff` is no boolean: for tasks that have no use for them, too.
+    pub(crate) fn check_modes(&self) -> Result<(), Error> {
+        self.flag("check_mode", |c| c.check_mode.as_ref())?;
+        self.flag("diff", |c| c.diff.as_ref()).map(drop)
+    }
+
     /// `there`: the keywords as the host sees them that the task is delegated to; privileges are those of that host.
     pub(crate) fn attributes(
         &self,
@@ -316,7 +322,13 @@ pub(crate) fn to_bool(name: &str, value: &Value) -> Result<bool, Error> {
     match value.to_string().to_lowercase().as_str() {
         "yes" | "on" | "1" | "true" | "t" | "y" | "1.0" => Ok(true),
         "no" | "off" | "0" | "false" | "f" | "n" | "0.0" => Ok(false),
-        _ => Err(wrong(name, "a boolean", value)),
+        _ => Err(Error::new(
+            ErrorKind::Value,
+            format!(
+                "the field '{name}' has an invalid value: The value {} could not be converted to 'bool'.",
+                value.repr()
+            ),
+        )),
     }
 }
 

@@ -145,7 +145,7 @@ async fn play_one(world: &Arc<World>, play: &Arc<Play>) -> Result<BatchEnd, Diag
             hosts: batch.clone(),
             check,
         });
-        match play_batch(world, play, &scope, &hosts, &batch).await? {
+        match play_batch(world, play, &scope, &selected, &batch).await? {
             BatchEnd::Done => {}
             BatchEnd::EndPlay => return Ok(BatchEnd::EndPlay),
             BatchEnd::EndRun => return Ok(BatchEnd::EndRun),
@@ -299,7 +299,7 @@ fn play_magic(
         ),
     );
     set("ansible_play_hosts_all", names(hosts));
-    set("ansible_play_hosts", names(hosts));
+    set("ansible_play_hosts", names(&alive(world, hosts)));
     set("ansible_play_batch", names(batch));
     set("play_hosts", names(batch));
     set("ansible_check_mode", Value::from(options.check));

@@ -79,6 +79,10 @@ impl Executor {
                 report(StepReport::Output { step: step.id, stream, bytes });
             }
         };
+        // Who still has a process cannot be removed.
+        if step.module == "user" {
+            self.workers.release();
+        }
         let Some(request) = &step.run_as else {
             return attempt(&self.runner, step, manner, blobs, cancel, &output);
         };

@@ -64,6 +64,8 @@ impl<'a> Field<'a> {
             NodeValue::Bool(_) | NodeValue::Int(0 | 1) => {}
             NodeValue::Str { text, .. }
                 if self.is_template() || WORDS.contains(&text.to_lowercase().trim()) => {}
+            // Only the task fails, when it is its turn.
+            NodeValue::Str { .. } if matches!(self.on, On::Task | On::Handler) => {}
             NodeValue::Str { text, .. } => {
                 return Err(Diagnostic::error(format!(
                     "`{}` must be a boolean, not `{text}`",

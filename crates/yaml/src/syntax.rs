@@ -8,9 +8,10 @@ use std::sync::Arc;
 pub(crate) fn explain(file: &Arc<SourceFile>, error: &Error) -> Diagnostic {
     let problem = error.problem();
     let context = error.context();
+    let said = capitalised(problem);
     let message = match context {
-        Some(context) if !problem.is_empty() => format!("invalid YAML {context}: {problem}"),
-        _ => format!("invalid YAML: {problem}"),
+        Some(context) => format!("YAML parsing failed: {said} ({context})"),
+        None => format!("YAML parsing failed: {said}"),
     };
     let diagnostic = Diagnostic::error(message);
     let Some(mark) = error.problem_mark() else { return diagnostic.at(&file.span(0, 0)) };
@@ -27,6 +28,11 @@ pub(crate) fn explain(file: &Arc<SourceFile>, error: &Error) -> Diagnostic {
         }
         _ => diagnostic,
     }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// The error for a text on which the scanner gave up without a word.

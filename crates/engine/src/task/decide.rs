@@ -75,6 +75,7 @@ impl HostTask<'_> {
                 return Ok(());
             }
         }
+        keywords.check_modes()?;
         work.delegated_facts = work.delegated.is_some()
             && keywords.flag("delegate_facts", |c| c.delegate_facts.as_ref())?.unwrap_or(false);
         let args = actions::arguments(self.planned, templar)?;

@@ -42,7 +42,11 @@ impl Reader<'_> {
         if let Some((name, value)) =
             action.args.iter().find(|(name, _)| name.starts_with("_ansible_"))
         {
-            let message = format!("`{name}` is no argument: `_ansible_` is reserved");
+            let message = format!(
+                "Invalid parameter specified beginning with keyword '_ansible_' for action '{}': '{name}'. The prefix \
+                 '_ansible_' is reserved for internal use only.",
+                action.written
+            );
             return Err(Diagnostic::error(message).at(origin_of(value, &action.span)));
         }
         if let Some(raw) = action.args.shift_remove("_raw_params") {

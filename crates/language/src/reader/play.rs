@@ -28,6 +28,10 @@ impl Reader<'_> {
                 return Err(Diagnostic::error(message).at(&node.span));
             }
         };
+        if entries.is_empty() {
+            let error = Diagnostic::error("A playbook must contain at least one play");
+            return Err(error.at(&node.span));
+        }
         let mut plays = Vec::new();
         for entry in entries {
             let Some(fields) = entry.as_map() else {
@@ -140,6 +144,17 @@ impl Reader<'_> {
 
     /// The parts of a play that hold tasks and roles: read last, because they see the play's variables.
     fn content(&self, play: &mut Play, field: &Field<'_>) -> Result<()> {
+        if field.name != "roles"
+            && !matches!(field.value.value, NodeValue::Seq(_) | NodeValue::Null)
+        {
+            let (name, found) = (field.name, field.value.span.text());
+            let found = found.lines().next().unwrap_or_default();
+            let message = format!(
+                "A malformed block was encountered while loading {name}: {found} should be a list or None"
+            );
+            let error = Diagnostic::error(message).at(&field.value.span);
+            return Err(error.hint("each task begins with `- `"));
+        }
         match field.name {
             "pre_tasks" => play.pre_tasks = self.items(field.value)?,
             "tasks" => play.tasks = self.items(field.value)?,
@@ -177,7 +192,7 @@ fn user(play: &Node, field: &Field<'_>) -> Result<Option<Value>> {
     {
         None => field.text(),
         Some((other, _)) => {
-            Err(Diagnostic::error("`user` is the old name of `remote_user`: write one of them")
+            Err(Diagnostic::error("both 'user' and 'remote_user' are set for this play. The use of 'user' is deprecated, and should be removed")
                 .at(&field.key.span)
                 .also(&other.span, "the other one"))
         }
@@ -219,7 +234,8 @@ fn hosts(field: &Field<'_>) -> Result<Vec<Value>> {
         _ => Err(host.must_be("a pattern of hosts or a list of patterns")),
     })?;
     if hosts.is_empty() {
-        return Err(Diagnostic::error("`hosts` is empty: no host can match").at(&field.key.span));
+        return Err(Diagnostic::error("Hosts list cannot be empty. Please check your playbook")
+            .at(&field.key.span));
     }
     Ok(hosts)
 }
@@ -243,6 +259,10 @@ fn prompt(field: &Field<'_>) -> Result<Option<Value>> {
     let Some(entries) = field.value.as_map() else {
         return Err(field.must_be("a list of mappings"));
     };
+    if field.value.get("name").is_none() {
+        let message = "Invalid vars_prompt data structure, missing 'name' key";
+        return Err(Diagnostic::error(message).at(&field.value.span));
+    }
     for (key, _) in entries {
         let name = key.as_str().unwrap_or_default();
         if !KEYS.contains(&name) {

@@ -23,7 +23,12 @@ impl Reader<'_> {
         let entries = match &field.value.value {
             NodeValue::Null => return Ok(Vec::new()),
             NodeValue::Seq(entries) => entries,
-            _ => return Err(field.must_be("a list of roles")),
+            _ => {
+                let message = "A malformed role declaration was encountered.";
+                return Err(Diagnostic::error(message)
+                    .at(&field.value.span)
+                    .hint("`roles` is a list of names or mappings"));
+            }
         };
         entries
             .iter()
@@ -35,6 +40,10 @@ impl Reader<'_> {
     fn entry(&self, node: &Node) -> Result<RoleRequest> {
         let nameless = || Diagnostic::error("this role has no name").at(&node.span);
         let fields = match &node.value {
+            NodeValue::Str { text, .. } if text.contains(',') && !text.contains("{{") => {
+                let message = format!("Invalid old style role requirement: {text}");
+                return Err(Diagnostic::error(message).at(&node.span));
+            }
             NodeValue::Str { .. } | NodeValue::Int(_) => {
                 let origin = Some(Arc::new(node.span.clone()));
                 let name = Value::trusted(node.as_str().unwrap_or(node.span.text()), origin);
