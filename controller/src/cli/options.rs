@@ -164,7 +164,8 @@ impl Passwords {
     /// Asks for those that flags and settings want.
     pub(crate) fn ask(flags: Flags<'_>, settings: &Settings) -> Result<Self, CliError> {
         let Flags { connection, escalation, run, .. } = flags;
-        let mut passwords = Self::default();
+        let vault = passwords::keyring(&run.vault, &settings.vault)?;
+        let mut passwords = Self { vault, ..Self::default() };
         let file = connection.connection_password_file.as_ref().or(settings.password_file.as_ref());
         if connection.ask_pass || (settings.ask_pass && file.is_none()) {
             passwords.connection = Some(ask("SSH password")?);
@@ -187,7 +188,6 @@ impl Passwords {
             passwords.r#become =
                 Some(if typed.reveal().is_empty() { default.unwrap_or(typed) } else { typed });
         }
-        passwords.vault = passwords::keyring(&run.vault, &settings.vault)?;
         Ok(passwords)
     }
 }

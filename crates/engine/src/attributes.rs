@@ -1,7 +1,6 @@
 //! A task's keywords, resolved for one host (and one item of a loop): where it runs, as whom, and how.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use jinja::{Error, ErrorKind, Templar, Value};
@@ -290,20 +289,13 @@ impl<'a> Keywords<'a> {
                 .or(defaults.password.clone()),
             private_key: self
                 .variable_text(&["ansible_ssh_private_key_file", "ansible_private_key_file"])?
-                .map(|path| expand_home(&path))
+                .map(|path| jinja::expand_home(&path, std::env::var("HOME").ok()))
                 .or(defaults.private_key.clone()),
             ssh_args,
             host_key_checking: checking,
             connect_timeout: Duration::from_secs(defaults.timeout.unwrap_or(10)),
             options: BTreeMap::new(),
         })
-    }
-}
-
-fn expand_home(path: &str) -> PathBuf {
-    match (path.strip_prefix("~/"), std::env::home_dir()) {
-        (Some(rest), Some(home)) => home.join(rest),
-        _ => PathBuf::from(path),
     }
 }
 

@@ -141,10 +141,19 @@ fn bounded(stream: impl io::Read) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-fn expand_home(name: &str, home: Option<String>) -> PathBuf {
-    match (name.strip_prefix("~/"), home) {
-        (Some(rest), Some(home)) => Path::new(&home).join(rest),
-        _ => PathBuf::from(name),
+/// `~/x` and `~user/x`; what names nobody stays as it is.
+pub fn expand_home(name: &str, home: Option<String>) -> PathBuf {
+    let Some(rest) = name.strip_prefix('~') else { return name.into() };
+    let (user, below) = rest.split_once('/').unwrap_or((rest, ""));
+    let home = if user.is_empty() {
+        home.map(PathBuf::from)
+    } else {
+        nix::unistd::User::from_name(user).ok().flatten().map(|user| user.dir)
+    };
+    match home {
+        Some(home) if below.is_empty() => home,
+        Some(home) => home.join(below),
+        None => name.into(),
     }
 }
 
@@ -170,5 +179,29 @@ impl Controller for Disk {
         let mut options = std::fs::OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o600);
         options.open(path)?.write_all(content)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn homes_are_those_of_their_users() {
+        let expand = |name| expand_home(name, Some("/home/me".into()));
+        assert_eq!(expand("~/a/b"), Path::new("/home/me/a/b"));
+        assert_eq!(expand("~"), Path::new("/home/me"));
+        assert_eq!(expand("~root/.profile"), Path::new("/root/.profile"));
+        assert_eq!(expand("~nobody-of-that-name/x"), Path::new("~nobody-of-that-name/x"));
+        assert_eq!(expand("a/~/b"), Path::new("a/~/b"));
+    }
+
+    #[test]
+    fn only_what_ends_is_read() {
+        assert_eq!(read_regular(Path::new("/dev/null")).unwrap(), b"");
+        let refusal = read_regular(Path::new("/dev/zero")).unwrap_err().to_string();
+        assert_eq!(refusal, "it is not a regular file");
+        let refusal = read_regular(Path::new("/")).unwrap_err().to_string();
+        assert_eq!(refusal, "it is a directory");
     }
 }

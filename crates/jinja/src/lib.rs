@@ -30,7 +30,7 @@ mod value;
 pub use args::Args;
 pub use check::{Form, check};
 pub use controller::{
-    CommandResult, Controller, Disk, SearchKind, ends, open_regular, read_regular,
+    CommandResult, Controller, Disk, SearchKind, ends, expand_home, open_regular, read_regular,
 };
 pub use environment::{Environment, Function, Operation, Traits};
 pub use error::{Error, ErrorKind, Note};

@@ -61,6 +61,34 @@ pub struct EmitOptions {
     pub explicit_end: bool,
     /// Whether letters beyond ASCII are written as they are.
     pub allow_unicode: bool,
+    /// `default_style`: how scalars are written that have no style of their own.
+    pub style: Option<Quoting>,
+    /// `canonical`: every tag and every quote is written.
+    pub canonical: bool,
+}
+
+/// How a scalar is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quoting {
+    /// `'…'`.
+    Single,
+    /// `"…"`.
+    Double,
+    /// `|`.
+    Literal,
+    /// `>`.
+    Folded,
+}
+
+impl From<Quoting> for ScalarStyle {
+    fn from(quoting: Quoting) -> Self {
+        match quoting {
+            Quoting::Single => Self::SingleQuoted,
+            Quoting::Double => Self::DoubleQuoted,
+            Quoting::Literal => Self::Literal,
+            Quoting::Folded => Self::Folded,
+        }
+    }
 }
 
 impl Default for EmitOptions {
@@ -73,6 +101,8 @@ impl Default for EmitOptions {
             explicit_start: false,
             explicit_end: false,
             allow_unicode: true,
+            style: None,
+            canonical: false,
         }
     }
 }
@@ -101,6 +131,7 @@ pub fn emit(value: &Emit, options: &EmitOptions) -> String {
     emitter.set_indent(options.indent);
     emitter.set_width(options.width);
     emitter.set_unicode(options.allow_unicode);
+    emitter.set_canonical(options.canonical);
     for event in writer.events {
         emitter.emit(event).expect("the events form one document and memory takes every byte");
     }
@@ -131,13 +162,18 @@ impl Writer<'_> {
         let style = |leaves: bool| match options.flow {
             Flow::Always => true,
             Flow::Never => false,
-            Flow::Leaves => leaves,
+            Flow::Leaves => leaves && options.style.is_none(),
         };
         match value {
             Emit::Seq(items) => {
                 let flow = style(items.iter().all(Emit::is_scalar));
                 let style = if flow { SequenceStyle::Flow } else { SequenceStyle::Block };
-                self.events.push(Event::sequence_start(None, None, true, style));
+                self.events.push(Event::sequence_start(
+                    None,
+                    Some("tag:yaml.org,2002:seq"),
+                    true,
+                    style,
+                ));
                 for item in items {
                     self.push(item);
                 }
@@ -147,7 +183,12 @@ impl Writer<'_> {
                 let is_leaf = |(key, value): &(Emit, Emit)| key.is_scalar() && value.is_scalar();
                 let flow = style(entries.iter().all(is_leaf));
                 let style = if flow { MappingStyle::Flow } else { MappingStyle::Block };
-                self.events.push(Event::mapping_start(None, None, true, style));
+                self.events.push(Event::mapping_start(
+                    None,
+                    Some("tag:yaml.org,2002:map"),
+                    true,
+                    style,
+                ));
                 for (key, value) in in_order(entries, options.sort_keys) {
                     self.push(key);
                     self.push(value);
@@ -164,13 +205,26 @@ impl Writer<'_> {
                 false,
                 ScalarStyle::Literal,
             )),
-            Emit::Null => self.events.push(scalar("null", true, false)),
-            Emit::Bool(true) => self.events.push(scalar("true", true, false)),
-            Emit::Bool(false) => self.events.push(scalar("false", true, false)),
-            Emit::Int(value) => self.events.push(scalar(&value.to_string(), true, false)),
-            Emit::Float(value) => self.events.push(scalar(&float_text(*value), true, false)),
-            Emit::Timestamp(text) => self.events.push(scalar(text, true, false)),
+            Emit::Null => self.other("null", "null"),
+            Emit::Bool(value) => self.other("bool", if *value { "true" } else { "false" }),
+            Emit::Int(value) => self.other("int", &value.to_string()),
+            Emit::Float(value) => self.other("float", &float_text(*value)),
+            Emit::Timestamp(text) => self.other("timestamp", text),
         }
+    }
+
+    /// A scalar that is no text: in quotes it needs its tag.
+    fn other(&mut self, tag: &str, text: &str) {
+        self.scalar(tag, text, (true, false), ScalarStyle::Any);
+    }
+
+    fn scalar(&mut self, tag: &str, text: &str, (plain, quoted): (bool, bool), style: ScalarStyle) {
+        let style = match (style, self.options.style) {
+            (ScalarStyle::Any, Some(quoting)) => quoting.into(),
+            (style, _) => style,
+        };
+        let tag = format!("tag:yaml.org,2002:{tag}");
+        self.events.push(Event::scalar(None, Some(&tag), text, plain, quoted, style));
     }
 
     fn text(&mut self, text: &str, style: ScalarStyle) {
@@ -180,19 +234,11 @@ impl Writer<'_> {
         if self.stands_in && text.chars().any(|c| is_astral(&c)) {
             self.astral.extend(text.chars().filter(is_astral));
             let text = text.replace(|c| is_astral(&c), STAND_IN);
-            self.events.push(styled(&text, is_plain, true, style));
+            self.scalar("str", &text, (is_plain, true), style);
         } else {
-            self.events.push(styled(text, is_plain, true, style));
+            self.scalar("str", text, (is_plain, true), style);
         }
     }
-}
-
-fn scalar(text: &str, plain_implicit: bool, quoted_implicit: bool) -> Event {
-    styled(text, plain_implicit, quoted_implicit, ScalarStyle::Any)
-}
-
-fn styled(text: &str, plain_implicit: bool, quoted_implicit: bool, style: ScalarStyle) -> Event {
-    Event::scalar(None, None, text, plain_implicit, quoted_implicit, style)
 }
 
 impl Emit {

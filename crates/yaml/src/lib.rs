@@ -13,7 +13,7 @@ mod source;
 mod syntax;
 
 pub use diagnostic::{Diagnostic, Result, Severity, Style};
-pub use emit::{Emit, EmitOptions, Flow, emit};
+pub use emit::{Emit, EmitOptions, Flow, Quoting, emit};
 pub use loader::{Loaded, load_all, load_one};
 pub use node::{Node, NodeValue, StrStyle, Tag};
 pub use source::{SourceFile, Span};

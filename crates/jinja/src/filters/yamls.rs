@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use yaml::{Emit, EmitOptions, Flow, Node, NodeValue, SourceFile};
+use yaml::{Emit, EmitOptions, Flow, Node, NodeValue, Quoting, SourceFile};
 
 use super::PLAIN;
 use crate::args::Args;
@@ -90,11 +90,19 @@ fn to_yaml(
         ("explicit_start", &mut options.explicit_start),
         ("explicit_end", &mut options.explicit_end),
         ("allow_unicode", &mut options.allow_unicode),
+        ("canonical", &mut options.canonical),
     ] {
         if let Some(flag) = args.take_named(name) {
             *slot = flag.is_true();
         }
     }
+    options.style = match args.text("default_style")?.as_deref() {
+        Some("'") => Some(Quoting::Single),
+        Some("\"") => Some(Quoting::Double),
+        Some("|") => Some(Quoting::Literal),
+        Some(">") => Some(Quoting::Folded),
+        _ => None,
+    };
     args.finish()?;
     Ok(yaml::emit(&emitted(scope, value, 0)?, &options).into())
 }
