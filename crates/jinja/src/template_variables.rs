@@ -30,17 +30,15 @@ pub fn template_variables(
         .and_then(|metadata| Timestamp::try_from(metadata.modified().ok()?).ok())
         .map_or_else(Zoned::now, |at| at.to_zoned(TimeZone::system()));
     let host = nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned();
-    let managed = managed(environment);
-    // First the time: what the names of files and users hold is no part of the format.
+    let managed = as_template(&managed(environment));
     let managed = if managed.contains('%') {
         jiff::fmt::strtime::format(&managed, &modified).unwrap_or(managed)
     } else {
         managed
     };
-    let managed = managed.replace("{host}", &host).replace("{uid}", &uid).replace("{file}", &full);
     let civil = |at: Civil| DateTime::value(at);
     let pairs = [
-        ("ansible_managed", Value::from(managed)),
+        ("ansible_managed", Value::trusted(managed, None)),
         ("template_host", Value::from(host)),
         ("template_path", Value::from(given)),
         ("template_fullpath", Value::from(&*full)),
@@ -64,8 +62,49 @@ fn managed(environment: &Environment) -> String {
     setting.map_or_else(|| "Ansible managed".to_owned(), |(value, _)| value.to_string())
 }
 
+/// The setting, a format of Python's, as a template: names of files, users and hosts are variables in it, so that nothing in
+/// them is a format or a template.
+fn as_template(format: &str) -> String {
+    const PARTS: [(&str, &str); 5] = [
+        ("{{", "{"),
+        ("}}", "}"),
+        ("{file}", "{{ template_path }}"),
+        ("{uid}", "{{ template_uid }}"),
+        ("{host}", "{{ template_host }}"),
+    ];
+    let (mut rest, mut template) = (format, String::new());
+    while let Some(letter) = rest.chars().next() {
+        let part = PARTS.iter().find(|(part, _)| rest.starts_with(part));
+        let length = match part {
+            Some((part, meaning)) => {
+                template.push_str(meaning);
+                part.len()
+            }
+            None => {
+                template.push(letter);
+                letter.len_utf8()
+            }
+        };
+        rest = &rest[length..];
+    }
+    template
+}
+
 /// A user's name, or the number if it has none.
 fn owner(uid: u32) -> String {
     let user = nix::unistd::User::from_uid(uid.into()).ok().flatten();
     user.map_or_else(|| uid.to_string(), |user| user.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::as_template;
+
+    #[test]
+    fn the_format_becomes_a_template() {
+        let format = "{file} by {uid} on {host}: {{{{ 1 + 1 }}}} {{ 3 }}";
+        let template =
+            "{{ template_path }} by {{ template_uid }} on {{ template_host }}: {{ 1 + 1 }} { 3 }";
+        assert_eq!(as_template(format), template);
+    }
 }
