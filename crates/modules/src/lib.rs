@@ -25,6 +25,7 @@ mod blockinfile;
 mod command;
 mod copy;
 mod cron;
+mod crypto;
 mod deb822_repository;
 mod debconf;
 mod dpkg_selections;

@@ -77,6 +77,10 @@ modules! {
     "uri" in "ansible.builtin" => crate::uri::Uri,
     "user" in "ansible.builtin" => crate::user::User,
     "wait_for" in "ansible.builtin" => crate::wait_for::WaitFor,
+    "openssl_csr" in "community.crypto" => crate::crypto::openssl_csr::OpensslCsr,
+    "openssl_privatekey" in "community.crypto" => crate::crypto::openssl_privatekey::OpensslPrivatekey,
+    "openssl_publickey" in "community.crypto" => crate::crypto::openssl_publickey::OpensslPublickey,
+    "x509_certificate" in "community.crypto" => crate::crypto::x509_certificate::X509Certificate,
 }
 
 /// A module by its short or full name (`copy`, `ansible.builtin.copy`, `ansible.legacy.copy`).
