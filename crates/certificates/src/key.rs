@@ -324,11 +324,6 @@ impl Key {
         asn1::sequence(&[asn1::unsigned(&[0]), algorithm, asn1::value(tag::OCTET_STRING, &inner)])
     }
 
-    /// The format that a key of this kind gets when none is asked for.
-    pub fn usual_format(&self) -> Format {
-        if self.traditional().is_some() { Format::Pkcs1 } else { Format::Pkcs8 }
-    }
-
     /// The key as a file.
     pub fn write(&self, format: Format, passphrase: Option<&[u8]>) -> Result<Vec<u8>, Error> {
         const ROUNDS: u32 = 20_000;

@@ -190,7 +190,7 @@ pub(crate) fn general_text(item: Item<'_>) -> String {
         0x88 => format!("RID:{}", asn1::dotted(item.content)),
         0xa4 => {
             let name = item.inside().next().and_then(Name::of_item).unwrap_or_default();
-            let pairs = name.pairs.iter().map(|(oid, text)| {
+            let pairs = name.pairs.iter().rev().map(|(oid, text)| {
                 let known = ATTRIBUTES.iter().find(|(_, known)| known == oid);
                 format!("{}={text}", known.map_or(oid.as_str(), |(names, _)| names[0]))
             });
@@ -215,6 +215,8 @@ fn directory(text: &str) -> Option<Name> {
         let (key, value) = part.split_once('=')?;
         pairs.push((key.trim(), value.trim()));
     }
+    // As LDAP writes names (RFC 4514): the last one first.
+    pairs.reverse();
     Name::of(pairs).ok()
 }
 

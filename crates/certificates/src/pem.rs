@@ -114,7 +114,7 @@ fn stretched(passphrase: &[u8], iv: &[u8], length: usize) -> Vec<u8> {
 /// Bytes from hexadecimal digits.
 pub(crate) fn bytes_of(digits: &str) -> Option<Vec<u8>> {
     let digits = digits.trim().as_bytes();
-    if digits.len() % 2 != 0 {
+    if !digits.len().is_multiple_of(2) {
         return None;
     }
     let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);

@@ -215,12 +215,17 @@ const RENAMED: &[(&str, &str)] = &[
     ("openssl_certificate_info", "community.crypto.x509_certificate_info"),
 ];
 
-/// The full name that a short one means.
-pub(crate) fn routed(short: &str) -> Option<String> {
+/// Collections that modules left for collections of their own.
+const LEFT: &[&str] = &["community.general.", "ansible.mysql."];
+
+/// The full name that a short one means, or one of a collection that its module left.
+pub(crate) fn routed(name: &str) -> Option<String> {
+    let left = LEFT.iter().find_map(|collection| name.strip_prefix(collection));
+    let short = left.unwrap_or(name);
     let renamed = RENAMED.iter().find(|(old, _)| *old == short).map(|(_, new)| (*new).to_owned());
     renamed.or_else(|| {
         let (collection, _) = COLLECTIONS.iter().find(|(_, names)| names.contains(&short))?;
-        Some(format!("{collection}.{short}"))
+        Some(format!("{collection}.{short}")).filter(|full| full != name)
     })
 }
 
@@ -236,6 +241,8 @@ mod tests {
             ("openssl_certificate", Some("community.crypto.x509_certificate")),
             ("copy", None),
             ("ansible.posix.sysctl", None),
+            ("community.general.docker_network", Some("community.docker.docker_network")),
+            ("community.general.ini_file", None),
         ] {
             assert_eq!(routed(short).as_deref(), full, "{short}");
         }

@@ -116,7 +116,8 @@ impl Reader<'_> {
 
     /// An action without arguments. Its name must be known, if names are.
     fn empty(&self, written: &str, span: &Span) -> Result<Action> {
-        let name = canonical_action(written);
+        let moved = self.moved(written);
+        let name = moved.as_deref().unwrap_or(canonical_action(written));
         if name == "include" {
             return Err(Diagnostic::error("`include` does not exist any more").at(span).hint(
                 "`include_tasks` reads the file for each host, `import_tasks` once and before",
@@ -147,6 +148,14 @@ impl Reader<'_> {
         })
     }
 
+    /// The full name of a module of ours that a short or former one means, unless the content has a module of that name.
+    fn moved(&self, written: &str) -> Option<String> {
+        let is_ours = |name: &str| self.loader.actions.iter().any(|known| **known == *name);
+        let full = crate::routing::routed(written).filter(|full| is_ours(full))?;
+        let is_taken = is_ours(written) || self.loader.module_file(written).is_some();
+        (!is_taken).then_some(full)
+    }
+
     /// Whether an action of that name is known. Without a list of names none is.
     pub(super) fn knows_action(&self, name: &str) -> bool {
         let name = canonical_action(name);
@@ -154,6 +163,7 @@ impl Reader<'_> {
             || FREE_FORM.contains(&name)
             || COMMANDS.contains(&name)
             || self.loader.module_file(name).is_some()
+            || self.moved(name).is_some()
     }
 
     /// The role of an `import_role`.

@@ -218,7 +218,7 @@ impl OpensslCsr {
         for element in &self.subject_ordered {
             match element.as_object() {
                 Some(one) if one.len() == 1 => {
-                    one.iter().for_each(|(name, value)| add(name, value))
+                    one.iter().for_each(|(name, value)| add(name, value));
                 }
                 _ => return Err(Failure::new("each element of subject_ordered has one attribute")),
             }

@@ -184,10 +184,10 @@ impl Module for OpensslPrivatekey {
             return Ok(());
         }
         let product = Product::find(host, &self.path, &self.file, false)?;
-        if let Some(bytes) = product.read(host)? {
-            if let Ok((key, ..)) = self.read(&bytes) {
-                self.tell(&key, &bytes, result);
-            }
+        if let Some(bytes) = product.read(host)?
+            && let Ok((key, ..)) = self.read(&bytes)
+        {
+            self.tell(&key, &bytes, result);
         }
         Ok(())
     }
@@ -285,20 +285,19 @@ impl OpensslPrivatekey {
     }
 
     fn has_other_format(&self, found: &Found) -> bool {
-        self.format != Form::AutoIgnore
-            && self.wanted_format(found.key.kind()).is_some_and(|format| format != found.format)
+        self.format != Form::AutoIgnore && self.wanted_format(found.key.kind()) != found.format
     }
 
-    /// The format asked for; `None`: the usual one.
-    fn wanted_format(&self, kind: Kind) -> Option<Format> {
+    /// The format asked for.
+    fn wanted_format(&self, kind: Kind) -> Format {
         match self.format {
-            Form::Pkcs1 => Some(Format::Pkcs1),
-            Form::Pkcs8 => Some(Format::Pkcs8),
-            Form::Raw => Some(Format::Raw),
-            Form::Auto | Form::AutoIgnore => Some(match kind {
+            Form::Pkcs1 => Format::Pkcs1,
+            Form::Pkcs8 => Format::Pkcs8,
+            Form::Raw => Format::Raw,
+            Form::Auto | Form::AutoIgnore => match kind {
                 Kind::Rsa(_) | Kind::Ec(_) => Format::Pkcs1,
                 Kind::Ed25519 | Kind::X25519 => Format::Pkcs8,
-            }),
+            },
         }
     }
 
@@ -308,7 +307,7 @@ impl OpensslPrivatekey {
         if is_kept || !self.has_other_format(found) {
             return Ok(None);
         }
-        let format = self.wanted_format(found.key.kind()).unwrap_or(found.format);
+        let format = self.wanted_format(found.key.kind());
         let passphrase = self.passphrase.as_ref().map(|text| text.reveal().as_bytes());
         let bytes = found
             .key

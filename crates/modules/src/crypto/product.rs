@@ -23,7 +23,7 @@ pub(crate) enum New {
     /// These bytes.
     Bytes(Secret<Vec<u8>>),
     /// A key that is made when it is time.
-    Key { kind: Kind, format: Option<Format>, passphrase: Option<Secret<String>> },
+    Key { kind: Kind, format: Format, passphrase: Option<Secret<String>> },
 }
 
 impl New {
@@ -34,7 +34,7 @@ impl New {
                 let failed = |error| Failure::new(format!("Error while generating key: {error}"));
                 let key = Key::generate(kind).map_err(failed)?;
                 let passphrase = passphrase.as_ref().map(|text| text.reveal().as_bytes());
-                key.write(format.unwrap_or(key.usual_format()), passphrase).map_err(failed)
+                key.write(format, passphrase).map_err(failed)
             }
         }
     }
