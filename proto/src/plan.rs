@@ -80,9 +80,7 @@ impl From<&Step> for v1::Step {
             diff: step.mode.diff,
             run_as: step.run_as.as_ref().map(v1::RunAs::from),
             environment: step.environment.clone(),
-            timeout_ms: step
-                .timeout
-                .map(|limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)),
+            timeout_ms: step.timeout.map(milliseconds),
             no_log: step.no_log,
         }
     }
@@ -120,8 +118,15 @@ impl From<&RunAs> for v1::RunAs {
             exe: run_as.exe.clone(),
             flags: run_as.flags.clone().map(|words| v1::Flags { words }),
             password: run_as.password.as_ref().map(|password| password.reveal().clone()),
+            chdir: run_as.chdir.clone(),
+            prompts: run_as.prompts.clone(),
+            patience_ms: run_as.patience.map(milliseconds),
         }
     }
+}
+
+fn milliseconds(limit: Duration) -> u64 {
+    u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl TryFrom<v1::RunAs> for RunAs {
@@ -143,6 +148,9 @@ impl TryFrom<v1::RunAs> for RunAs {
             exe: run_as.exe,
             flags: run_as.flags.map(|flags| flags.words),
             password: run_as.password.map(Secret::new),
+            chdir: run_as.chdir,
+            prompts: run_as.prompts,
+            patience: run_as.patience_ms.map(Duration::from_millis),
         })
     }
 }
@@ -166,11 +174,12 @@ mod tests {
             args,
             mode: Mode { check: true, diff: false },
             run_as: Some(RunAs {
-                user: "web".into(),
-                method: BecomeMethod::Su,
-                exe: None,
                 flags: Some(vec![]),
                 password: Some(Secret::new("hunter2".into())),
+                chdir: Some("/srv".into()),
+                prompts: vec!["Kennwort".into()],
+                patience: Some(Duration::from_secs(3)),
+                ..RunAs::new("web", BecomeMethod::Su)
             }),
             environment: BTreeMap::from([("A".into(), "1".into())]),
             timeout: Some(Duration::from_millis(1500)),

@@ -42,11 +42,10 @@ fn plan() -> DeployPlan {
         args: args("dest", "/etc/motd"),
         mode: Mode { check: true, diff: true },
         run_as: Some(RunAs {
-            user: "web".into(),
-            method: BecomeMethod::Su,
             exe: Some("/bin/su".into()),
             flags: Some(vec!["-l".into()]),
             password: Some(Secret::new("pw".into())),
+            ..RunAs::new("web", BecomeMethod::Su)
         }),
         environment: BTreeMap::from([("LANG".into(), "C".into()), ("A".into(), "b".into())]),
         timeout: Some(Duration::from_secs(30)),

@@ -293,11 +293,8 @@ mod tests {
 
     fn plan() -> Arc<DeployPlan> {
         let run_as = model::RunAs {
-            user: "web".to_owned(),
-            method: model::BecomeMethod::Sudo,
-            exe: None,
-            flags: None,
             password: Some(Secret::new("hunter2".to_owned())),
+            ..model::RunAs::new("web", model::BecomeMethod::Sudo)
         };
         let step = Step {
             id: StepId(0),

@@ -209,14 +209,8 @@ async fn a_step_runs_as_the_user_it_is_for() {
         return;
     }
     over_each(async |way| {
-        let run_as = |user: &str| RunAs {
-            user: user.to_owned(),
-            method: BecomeMethod::Sudo,
-            exe: None,
-            flags: None,
-            password: None,
-        };
-        let as_user = |user, line| Step { run_as: Some(run_as(user)), ..shell(line) };
+        let as_user =
+            |user, line| Step { run_as: Some(RunAs::new(user, BecomeMethod::Sudo)), ..shell(line) };
         let id = "id -un; echo $HOME; echo progress >&2";
         let said = run(&*way.link, plan([as_user("nobody", id), shell("id -un")])).await;
         assert_eq!(said.end, Ok(()), "{}", way.name);

@@ -229,7 +229,26 @@ impl<'a> Keywords<'a> {
             .variable_text(&["ansible_become_password", "ansible_become_pass", &own("pass")])?
             .map(Secret::new)
             .or(options.defaults.become_password.clone());
-        Ok(Some(RunAs { user, method, exe, flags, password }))
+        let chdir = self.variable_text(&["ansible_sudo_chdir"])?;
+        let prompts = self.texts("ansible_su_prompt_l10n")?;
+        let patience = self
+            .any_variable(&["ansible_local_become_success_timeout", "ansible_ssh_timeout"])?
+            .map(|value| timeout(&value))
+            .transpose()?;
+        let chdir = chdir.filter(|_| method == BecomeMethod::Sudo);
+        Ok(Some(RunAs { user, method, exe, flags, password, chdir, prompts, patience }))
+    }
+
+    /// A variable that is a list of texts, or several in one with commas between them.
+    fn texts(&self, name: &str) -> Result<Vec<String>, Error> {
+        let value = self.variable(name)?;
+        Ok(match value.as_ref().map(|value| (value.as_list(), value)) {
+            None => Vec::new(),
+            Some((Some(list), _)) => list.snapshot().iter().map(ToString::to_string).collect(),
+            Some((None, text)) => {
+                text.to_string().split(',').map(|one| one.trim().to_owned()).collect()
+            }
+        })
     }
 
     /// Where a host is. Both variables say its name where nobody set them.
@@ -293,7 +312,10 @@ impl<'a> Keywords<'a> {
                 .or(defaults.private_key.clone()),
             ssh_args,
             host_key_checking: checking,
-            connect_timeout: Duration::from_secs(defaults.timeout.unwrap_or(10)),
+            connect_timeout: match self.any_variable(&["ansible_ssh_timeout", "ansible_timeout"])? {
+                Some(value) => timeout(&value)?,
+                None => Duration::from_secs(defaults.timeout.unwrap_or(10)),
+            },
             options: BTreeMap::new(),
         })
     }

@@ -83,10 +83,11 @@ impl<'a> Conversation<'a> {
     /// Nothing happened for too long.
     pub(crate) fn out_of_time(&self, seconds: u64) -> String {
         let name = self.ask.name();
-        match self.heard.trim() {
-            "" => format!("Timeout ({seconds}s) waiting for {name}"),
-            said => format!("Timeout ({seconds}s) waiting for {name}, which said: {said}"),
-        }
+        let said = match self.heard.trim() {
+            "" => format!("{name} said nothing in {seconds} s"),
+            said => format!("{name} said in {seconds} s: {said}"),
+        };
+        format!("Timed out waiting for become success or become password prompt; {said}")
     }
 
     fn is_prompted(&self) -> bool {
@@ -95,9 +96,15 @@ impl<'a> Conversation<'a> {
             // Its prompt is in the host's language; what they have in common is a colon and no line feed.
             BecomeMethod::Su => {
                 let last = self.unanswered.rsplit(['\n', '\r']).next().unwrap_or_default();
-                last.trim_end().ends_with([':', '：'])
+                last.trim_end().ends_with([':', '：']) && self.is_expected(last)
             }
         }
+    }
+
+    fn is_expected(&self, line: &str) -> bool {
+        let line = line.to_lowercase();
+        let prompts = &self.ask.prompts;
+        prompts.is_empty() || prompts.iter().any(|prompt| line.contains(&prompt.to_lowercase()))
     }
 
     fn missing(&self) -> String {
@@ -128,11 +135,9 @@ mod tests {
 
     fn ask(method: BecomeMethod, password: Option<&str>) -> Ask {
         let request = RunAs {
-            user: "deploy".to_owned(),
-            method,
             exe: Some(if method == BecomeMethod::Su { "su" } else { "sudo" }.to_owned()),
-            flags: None,
             password: password.map(|it| Secret::new(it.to_owned())),
+            ..RunAs::new("deploy", method)
         };
         match way(&request, Uid::from_raw(1000), |_| Ok(None)) {
             Ok(Way::Ask(ask)) => ask,
@@ -155,6 +160,14 @@ mod tests {
         for prompt in ["Password: ", "Passwort:", "パスワード：", "root's Password:"] {
             let ask = ask(BecomeMethod::Su, Some("x"));
             assert_eq!(Conversation::new(&ask).hear(prompt), Next::GivePassword, "{prompt}");
+        }
+        let expecting = |word: &str| Ask {
+            prompts: vec!["Kennwort".to_owned(), word.to_owned()],
+            ..ask(BecomeMethod::Su, Some("x"))
+        };
+        for (word, next) in [("passWORT", Next::GivePassword), ("Parole", Next::Listen)] {
+            let ask = expecting(word);
+            assert_eq!(Conversation::new(&ask).hear("Passwort:"), next, "{word}");
         }
         let ask = ask(BecomeMethod::Su, None);
         let missing = Next::GiveUp("Missing su password".to_owned());

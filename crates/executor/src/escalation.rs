@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::time::Duration;
 
 use model::{BecomeMethod, RunAs, Secret};
 use nix::unistd::{Uid, User};
@@ -27,9 +28,15 @@ pub(crate) struct Ask {
     /// Which kind.
     pub(crate) method: BecomeMethod,
     /// The program and its arguments; the worker's command line is added by [`Ask::command_line`].
-    words: Vec<String>,
+    pub(crate) words: Vec<String>,
     /// The password, if one was given.
     pub(crate) password: Option<Secret<String>>,
+    /// Where it is started.
+    pub(crate) chdir: Option<String>,
+    /// What its question begins with; empty: whatever it asks.
+    pub(crate) prompts: Vec<String>,
+    /// How long it may take.
+    pub(crate) patience: Option<Duration>,
 }
 
 /// Chooses the way. The error is a message for people.
@@ -59,6 +66,9 @@ pub(crate) fn way(
             BecomeMethod::Su => su_words(request),
         },
         password: request.password.clone(),
+        chdir: request.chdir.clone(),
+        prompts: request.prompts.clone(),
+        patience: request.patience,
     }))
 }
 
@@ -157,11 +167,9 @@ mod tests {
 
     fn request(flags: Option<&[&str]>, password: Option<&str>) -> RunAs {
         RunAs {
-            user: "deploy".to_owned(),
-            method: BecomeMethod::Sudo,
-            exe: None,
             flags: flags.map(|flags| flags.iter().map(ToString::to_string).collect()),
             password: password.map(|it| Secret::new(it.to_owned())),
+            ..RunAs::new("deploy", BecomeMethod::Sudo)
         }
     }
 

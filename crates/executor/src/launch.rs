@@ -9,7 +9,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use model::BecomeMethod;
+use model::{Args, BecomeMethod, Outcome, Verdict};
 use nix::pty::openpty;
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 use nix::unistd::{User, getgrouplist, setgid, setgroups, setsid, setuid};
@@ -27,6 +27,33 @@ const NOISE_LIMIT: usize = 64 << 10;
 const KEPT_VARIABLES: [&str; 5] = ["PATH", "LANG", "LANGUAGE", "TZ", "TERM"];
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// Why there is no worker: a message for people.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// It cannot be started, or the password is wrong.
+    Failed(String),
+    /// The way to the other user did not end in time: as for a host that does not answer, later may be better.
+    Silent(String),
+}
+
+impl From<String> for Refusal {
+    fn from(message: String) -> Self {
+        Self::Failed(message)
+    }
+}
+
+impl From<Refusal> for Outcome {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Failed(message) => Self::failed(message),
+            Refusal::Silent(message) => {
+                let result = Args::from_iter([("unreachable".to_owned(), true.into())]);
+                Self::new(Verdict::Failed { message }, result)
+            }
+        }
+    }
+}
+
 /// A worker that is ready for orders.
 pub(crate) struct Launched {
     pub(crate) child: Child,
@@ -37,7 +64,11 @@ pub(crate) struct Launched {
 }
 
 /// Root becomes another user without asking anyone.
-pub(crate) fn direct(program: &Program, user: &User) -> Result<Launched, String> {
+pub(crate) fn direct(
+    program: &Program,
+    user: &User,
+    chdir: Option<&str>,
+) -> Result<Launched, Refusal> {
     let failed = |error| format!("cannot become `{}`: {error}", user.name);
     let name = CString::new(user.name.as_str()).map_err(|_| failed(nix::Error::EINVAL))?;
     // Before the fork: the user database must not be asked after it.
@@ -50,6 +81,7 @@ pub(crate) fn direct(program: &Program, user: &User) -> Result<Launched, String>
     command.env("HOME", &user.dir).env("SHELL", &user.shell);
     command.env("USER", &user.name).env("LOGNAME", &user.name);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    start_in(&mut command, chdir)?;
     #[expect(unsafe_code, reason = "between fork and exec: four system calls, no allocation")]
     unsafe {
         command.pre_exec(move || {
@@ -74,7 +106,7 @@ pub(crate) fn ask(
     shelter: &Shelter,
     ask: &Ask,
     user: &str,
-) -> Result<Launched, String> {
+) -> Result<Launched, Refusal> {
     let path = program
         .for_others(shelter)
         .map_err(|error| format!("cannot start a worker as `{user}`: {error}"))?;
@@ -82,6 +114,7 @@ pub(crate) fn ask(
     let (first, rest) = line.split_first().expect("a program");
     let mut command = Command::new(first);
     command.args(rest).stdout(Stdio::piped());
+    start_in(&mut command, ask.chdir.as_deref())?;
     let started = match ask.method {
         BecomeMethod::Sudo => start_on_pipes(command),
         BecomeMethod::Su => start_on_terminal(command),
@@ -95,6 +128,14 @@ pub(crate) fn ask(
     })?;
     let talk = Talk::start(&mut child, terminal);
     talk.wait(child, orders, Some(ask), user)
+}
+
+/// Looks before the start, whose error would not tell a missing directory from a missing program.
+fn start_in(command: &mut Command, directory: Option<&str>) -> Result<(), String> {
+    let Some(directory) = directory else { return Ok(()) };
+    std::fs::read_dir(directory).map_err(|error| format!("cannot cd to {directory}: {error}"))?;
+    command.current_dir(directory);
+    Ok(())
 }
 
 fn kept_environment() -> impl Iterator<Item = (std::ffi::OsString, std::ffi::OsString)> {
@@ -174,9 +215,10 @@ impl Talk {
         mut orders: Box<dyn Write + Send>,
         ask: Option<&Ask>,
         user: &str,
-    ) -> Result<Launched, String> {
+    ) -> Result<Launched, Refusal> {
         let mut conversation = ask.map(Conversation::new);
-        let end = Instant::now() + PATIENCE;
+        let patience = ask.and_then(|ask| ask.patience).unwrap_or(PATIENCE);
+        let end = Instant::now() + patience;
         let problem = loop {
             match self.heard.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(Heard::Ready(news)) => {
@@ -185,10 +227,10 @@ impl Talk {
                 Ok(Heard::Text(text)) => match conversation.as_mut().map(|it| it.hear(&text)) {
                     Some(Next::GivePassword) => {
                         if let Err(error) = give_password(&mut orders, ask) {
-                            break format!("cannot give the password: {error}");
+                            break format!("cannot give the password: {error}").into();
                         }
                     }
-                    Some(Next::GiveUp(message)) => break message,
+                    Some(Next::GiveUp(message)) => break message.into(),
                     Some(Next::Listen) | None => {}
                 },
                 Ok(Heard::Closed) => {
@@ -197,13 +239,14 @@ impl Talk {
                     break match &conversation {
                         Some(conversation) => conversation.ended(&status),
                         None => self.failed_start(user, &status),
-                    };
+                    }
+                    .into();
                 }
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                    break match &conversation {
-                        Some(conversation) => conversation.out_of_time(PATIENCE.as_secs()),
+                    break Refusal::Silent(match &conversation {
+                        Some(conversation) => conversation.out_of_time(patience.as_secs()),
                         None => format!("the worker for `{user}` did not start in time"),
-                    };
+                    });
                 }
             }
         };

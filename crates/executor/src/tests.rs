@@ -204,14 +204,7 @@ fn a_cancelled_plan_ends_with_its_running_step() {
 }
 
 fn as_user(module: &str, user: &str) -> Step {
-    let run_as = RunAs {
-        user: user.to_owned(),
-        method: BecomeMethod::Sudo,
-        exe: None,
-        flags: None,
-        password: None,
-    };
-    Step { run_as: Some(run_as), ..step(module) }
+    Step { run_as: Some(RunAs::new(user, BecomeMethod::Sudo)), ..step(module) }
 }
 
 /// Whether we may become others; says so when a test cannot do its work.
@@ -360,6 +353,33 @@ fn sudo_and_su_are_given_the_password_that_they_ask_for() {
             let missing = run_one(&executor, &by_program(method, &program, None), Blobs(None));
             assert_eq!(message(&missing), "Missing su password");
         }
+    }
+}
+
+#[test]
+fn a_way_that_takes_too_long_is_as_a_host_that_does_not_answer() {
+    let silent = stand("printf 'Parole: ' >&2; exec sleep 20");
+    let mut step = by_program(BecomeMethod::Su, &silent, Some("right"));
+    let request = step.run_as.as_mut().expect("as another user");
+    request.prompts = vec!["Password".to_owned()];
+    request.patience = Some(Duration::from_secs(1));
+    let outcome = run_one(&executor(), &step, Blobs(None));
+    let expected =
+        "Timed out waiting for become success or become password prompt; su said in 1 s: Parole:";
+    assert_eq!(message(&outcome), expected);
+    assert_eq!(outcome.result["unreachable"], true);
+}
+
+#[test]
+fn sudo_is_started_in_the_directory_that_was_asked_for() {
+    let program = stand("pwd >&2; exit 1");
+    let mut step = by_program(BecomeMethod::Sudo, &program, None);
+    for (directory, expected) in [
+        ("/usr", "sudo ended with exit status: 1: /usr"),
+        ("/no/such", "cannot cd to /no/such: No such file or directory (os error 2)"),
+    ] {
+        step.run_as.as_mut().expect("as another user").chdir = Some(directory.to_owned());
+        assert_eq!(message(&run_one(&executor(), &step, Blobs(None))), expected);
     }
 }
 

@@ -14,7 +14,7 @@ use system::BlobSource;
 use crate::attempt::TICK;
 use crate::escalation::Way;
 use crate::frame::{self, News, Order};
-use crate::launch::{self, Launched};
+use crate::launch::{self, Launched, Refusal};
 use crate::program::{Program, Shelter};
 use crate::{Cancel, Manner};
 
@@ -31,6 +31,8 @@ struct Key {
     exe: Option<String>,
     flags: Option<Vec<String>>,
     password: Option<Digest>,
+    chdir: Option<String>,
+    prompts: Vec<String>,
 }
 
 type BecomeMethodKey = &'static str;
@@ -46,6 +48,8 @@ impl From<&RunAs> for Key {
             exe: request.exe.clone(),
             flags: request.flags.clone(),
             password: request.password.as_ref().map(|it| Digest::of(it.reveal().as_bytes())),
+            chdir: request.chdir.clone(),
+            prompts: request.prompts.clone(),
         }
     }
 }
@@ -78,7 +82,7 @@ impl Workers {
     ) -> Outcome {
         match self.worker(way, request) {
             Ok(worker) => worker.run(job, blobs, cancel, output),
-            Err(message) => Outcome::failed(message),
+            Err(refusal) => refusal.into(),
         }
     }
 
@@ -88,16 +92,16 @@ impl Workers {
             .retain(|_, slot| Arc::strong_count(slot) > 1 || is_busy(lock(slot).as_ref()));
     }
 
-    fn worker(&self, way: &Way, request: &RunAs) -> Result<Arc<Worker>, String> {
+    fn worker(&self, way: &Way, request: &RunAs) -> Result<Arc<Worker>, Refusal> {
         let slot = Arc::clone(lock(&self.slots).entry(request.into()).or_default());
         let mut place = lock(&slot);
         if let Some(worker) = place.as_ref().filter(|worker| worker.is_alive()) {
             return Ok(Arc::clone(worker));
         }
         let launched = match way {
-            Way::Direct(user) => launch::direct(&self.program, user)?,
+            Way::Direct(user) => launch::direct(&self.program, user, request.chdir.as_deref())?,
             Way::Ask(ask) => launch::ask(&self.program, &self.shelter, ask, &request.user)?,
-            Way::Here => return Err("no worker is needed for oneself".to_owned()),
+            Way::Here => return Err("no worker is needed for oneself".to_owned().into()),
         };
         tracing::debug!(user = %request.user, pid = launched.child.id(), "become worker started");
         let worker = Arc::new(Worker::start(launched, &request.user));

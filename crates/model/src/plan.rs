@@ -50,6 +50,28 @@ pub struct RunAs {
     pub flags: Option<Vec<String>>,
     /// The password that the method asks for.
     pub password: Option<Secret<String>>,
+    /// The directory in which the method is started.
+    pub chdir: Option<String>,
+    /// What the method's question for the password begins with, in any case of letters. Empty: whatever it asks.
+    pub prompts: Vec<String>,
+    /// How long the method may take until the step can begin. `None`: the host's own limit.
+    pub patience: Option<Duration>,
+}
+
+impl RunAs {
+    /// The user by the method as it comes, without a password.
+    pub fn new(user: impl Into<String>, method: BecomeMethod) -> Self {
+        Self {
+            user: user.into(),
+            method,
+            exe: None,
+            flags: None,
+            password: None,
+            chdir: None,
+            prompts: Vec::new(),
+            patience: None,
+        }
+    }
 }
 
 /// The ways to another user.
