@@ -5,7 +5,7 @@ use std::time::Duration;
 use model::{BecomeMethod, DeployPlan, Digest, Mode, PlanId, RunAs, Secret, Step, StepId};
 use prost::Message as _;
 
-use crate::decode::{digest, id, object, required, to_json};
+use crate::decode::{digest, id, object, to_json};
 use crate::{DecodeError, v1};
 
 /// The largest message that either side sends or takes, in bytes.
@@ -141,9 +141,8 @@ impl TryFrom<v1::RunAs> for RunAs {
                 return Err(DecodeError::UnknownValue { field, value: run_as.method });
             }
         };
-        let user = Some(run_as.user).filter(|user| !user.is_empty());
         Ok(Self {
-            user: required("run_as.user", user)?,
+            user: run_as.user,
             method,
             exe: run_as.exe,
             flags: run_as.flags.map(|flags| flags.words),

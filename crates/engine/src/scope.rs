@@ -228,8 +228,12 @@ impl Object for HostVars {
         let world = self.world.upgrade()?;
         let host = key.as_str()?;
         world.state(host)?;
-        let vars =
-            HostVarsOf { world: self.world.clone(), play: self.play.clone(), host: host.into() };
+        let vars = HostVarsOf {
+            world: self.world.clone(),
+            play: self.play.clone(),
+            host: host.into(),
+            delegation: None,
+        };
         Some(Ok(Value::object(Arc::new(vars))))
     }
 
@@ -240,11 +244,49 @@ impl Object for HostVars {
     }
 }
 
+/// `ansible_delegated_vars`: under the name of the host that a task of `from` is delegated to, that host's variables.
+pub(crate) fn delegated_vars(
+    world: &Arc<World>,
+    play: &PlayScope,
+    from: &HostName,
+    host: &HostName,
+) -> Arc<Layer> {
+    let name = Value::from(host.as_str());
+    let delegation =
+        Delegation { from: Value::from(from.as_str()), address: Value::from(host.as_str()) };
+    let vars = if world.state(host.as_str()).is_some() {
+        Value::object(Arc::new(HostVarsOf {
+            world: Arc::downgrade(world),
+            play: play.clone(),
+            host: host.clone(),
+            delegation: Some(delegation),
+        }))
+    } else {
+        let known = [("inventory_hostname", delegation.from), (ADDRESS, delegation.address)];
+        Value::dict(known.map(|(variable, value)| (variable.into(), value)).into_iter().collect())
+    };
+    let by_host = Value::dict([(name, vars)].into_iter().collect());
+    let variable = Arc::from("ansible_delegated_vars");
+    magic("delegation", IndexMap::from_iter([(variable, by_host)]))
+}
+
+const ADDRESS: &str = "ansible_host";
+
 /// `hostvars[host]`.
 struct HostVarsOf {
     world: Weak<World>,
     play: PlayScope,
     host: HostName,
+    /// Seen from a task that is delegated to the host.
+    delegation: Option<Delegation>,
+}
+
+/// What a delegated task sees otherwise than others of the host that it runs on.
+struct Delegation {
+    /// `inventory_hostname`: the host whose task it is.
+    from: Value,
+    /// `ansible_host` if no variable says it.
+    address: Value,
 }
 
 impl HostVarsOf {
@@ -263,9 +305,15 @@ impl Object for HostVarsOf {
 
     fn get(&self, key: &Value) -> Option<Result<Value, Error>> {
         let name = key.as_str()?;
-        self.with_templar(|scope, templar| {
+        let delegation = self.delegation.as_ref();
+        if let Some(delegation) = delegation.filter(|_| name == "inventory_hostname") {
+            return Some(Ok(delegation.from.clone()));
+        }
+        let written = self.with_templar(|scope, templar| {
             jinja::Variables::get(scope, name).map(|_| templar.variable(name))
-        })?
+        })?;
+        let address = delegation.filter(|_| name == ADDRESS).map(|it| Ok(it.address.clone()));
+        written.or(address)
     }
 
     fn keys(&self) -> Option<Vec<Value>> {

@@ -84,10 +84,13 @@ impl<'a> Conversation<'a> {
     pub(crate) fn out_of_time(&self, seconds: u64) -> String {
         let name = self.ask.name();
         let said = match self.heard.trim() {
-            "" => format!("{name} said nothing in {seconds} s"),
-            said => format!("{name} said in {seconds} s: {said}"),
+            "" => format!("{name} said nothing"),
+            said => format!("{name} said {said}"),
         };
-        format!("Timed out waiting for become success or become password prompt; {said}")
+        format!(
+            "Timed out waiting for become success or become password prompt: Timeout ({seconds}s) waiting for \
+             privilege escalation prompt: {said}"
+        )
     }
 
     fn is_prompted(&self) -> bool {

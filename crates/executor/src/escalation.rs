@@ -46,7 +46,8 @@ pub(crate) fn way(
     look_up: impl Fn(&str) -> Result<Option<User>, String>,
 ) -> Result<Way, String> {
     let plain = request.exe.is_none() && request.flags.is_none();
-    if plain && let Some(user) = look_up(&request.user)? {
+    let name = if request.user.is_empty() { "root" } else { &request.user };
+    if plain && let Some(user) = look_up(name)? {
         if user.uid == own {
             return Ok(Way::Here);
         }
@@ -94,7 +95,9 @@ fn sudo_words(request: &RunAs) -> Vec<String> {
         words = words.into_iter().filter_map(without_non_interactive).collect();
         words.extend(["-p".to_owned(), SUDO_PROMPT.to_owned()]);
     }
-    words.extend(["-u".to_owned(), request.user.clone()]);
+    if !request.user.is_empty() {
+        words.extend(["-u".to_owned(), request.user.clone()]);
+    }
     words
 }
 
@@ -115,7 +118,7 @@ fn without_non_interactive(word: String) -> Option<String> {
 fn su_words(request: &RunAs) -> Vec<String> {
     let mut words = vec![request.exe.clone().unwrap_or_else(|| "su".to_owned())];
     words.extend(request.flags.iter().flatten().cloned());
-    words.push(request.user.clone());
+    words.extend(Some(request.user.clone()).filter(|user| !user.is_empty()));
     words
 }
 
@@ -222,6 +225,19 @@ mod tests {
         ] {
             assert_eq!(line(&request(flags, password)), expected);
         }
+    }
+
+    #[test]
+    fn without_a_user_the_method_is_told_none() {
+        for (method, expected) in [
+            (BecomeMethod::Sudo, "sudo -k -- /opt/it's/agent worker"),
+            (BecomeMethod::Su, r"su -k -c exec '/opt/it'\''s/agent' 'worker'"),
+        ] {
+            let request = RunAs { flags: Some(vec!["-k".to_owned()]), ..RunAs::new("", method) };
+            assert_eq!(line(&request), expected);
+        }
+        let plain = RunAs::new("", BecomeMethod::Sudo);
+        assert!(matches!(way(&plain, Uid::from_raw(0), look_up), Ok(Way::Here)));
     }
 
     #[test]

@@ -364,8 +364,8 @@ fn a_way_that_takes_too_long_is_as_a_host_that_does_not_answer() {
     request.prompts = vec!["Password".to_owned()];
     request.patience = Some(Duration::from_secs(1));
     let outcome = run_one(&executor(), &step, Blobs(None));
-    let expected =
-        "Timed out waiting for become success or become password prompt; su said in 1 s: Parole:";
+    let expected = "Timed out waiting for become success or become password prompt: Timeout (1s) waiting for \
+                    privilege escalation prompt: su said Parole:";
     assert_eq!(message(&outcome), expected);
     assert_eq!(outcome.result["unreachable"], true);
 }

@@ -40,7 +40,7 @@ pub struct Mode {
 /// Privilege escalation: the user that a step runs as, and the way there.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunAs {
-    /// `become_user`.
+    /// `become_user`. Empty: whom the method takes when it is told nobody, which is root.
     pub user: String,
     /// `become_method`.
     pub method: BecomeMethod,

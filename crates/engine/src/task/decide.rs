@@ -12,13 +12,18 @@ use crate::actions::{self, Call, Draft, Prepared};
 use crate::attributes::{Attributes, Keywords};
 use crate::cursor::Leaf;
 use crate::link::{Connection, Target};
-use crate::scope::TaskFiles;
+use crate::scope::{self, TaskFiles};
 use crate::state::HostState;
 
 impl HostTask<'_> {
     /// Decides what an item does; errors become its outcome. `conditions`: look at `when` (not in later attempts).
     pub(super) async fn decide(&self, work: &mut Work, conditions: bool) {
         let delegated = self.delegated(&work.scope);
+        if let Ok(Some(name)) = &delegated {
+            let layer = scope::delegated_vars(&self.cx.world, &self.cx.play, self.host, name);
+            work.scope = work.scope.with(layer);
+        }
+        let delegated = delegated.map(|name| name.filter(|name| name != self.host));
         let there = match &delegated {
             Ok(Some(name)) => name,
             _ => self.host,
@@ -38,7 +43,7 @@ impl HostTask<'_> {
         if name.as_ref().is_some_and(|name| name.as_str().is_empty()) {
             return Err(actions::failure("Empty hostname produced from delegate_to: \"\""));
         }
-        Ok(name.filter(|name| name != self.host))
+        Ok(name)
     }
 
     fn try_decide(

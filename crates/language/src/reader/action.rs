@@ -224,8 +224,11 @@ pub(super) fn check_include(action: &Action, fields: &[(Node, Node)]) -> Result<
     let wrong =
         |(name, value): &(&Arc<str>, &Value)| name.ends_with("_from") && value.as_str().is_none();
     if let Some((name, value)) = action.args.iter().find(wrong) {
-        return Err(Diagnostic::error(format!("`{name}` must be the name of a file"))
-            .at(origin_of(value, &action.span)));
+        return Err(Diagnostic::error(format!(
+            "Expected a string for {name} but got {} instead",
+            value.type_name()
+        ))
+        .at(origin_of(value, &action.span)));
     }
     role_name(action).map(|_| ())
 }
