@@ -1,0 +1,3 @@
+//! Modules of `community.general`.
+
+pub(crate) mod npm;
