@@ -47,6 +47,7 @@ mod package;
 mod package_facts;
 mod ping;
 mod pip;
+mod postgresql;
 mod rabbitmq;
 mod raw;
 mod replace;

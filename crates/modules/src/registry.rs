@@ -80,6 +80,8 @@ modules! {
     "npm" in "community.general" => crate::general::npm::Npm,
     "rabbitmq_plugin" in "community.rabbitmq" => crate::rabbitmq::rabbitmq_plugin::RabbitmqPlugin,
     "rabbitmq_vhost" in "community.rabbitmq" => crate::rabbitmq::rabbitmq_vhost::RabbitmqVhost,
+    "postgresql_db" in "community.postgresql" => crate::postgresql::postgresql_db::PostgresqlDb,
+    "postgresql_user" in "community.postgresql" => crate::postgresql::postgresql_user::PostgresqlUser,
     "openssl_csr" in "community.crypto" => crate::crypto::openssl_csr::OpensslCsr,
     "openssl_privatekey" in "community.crypto" => crate::crypto::openssl_privatekey::OpensslPrivatekey,
     "openssl_publickey" in "community.crypto" => crate::crypto::openssl_publickey::OpensslPublickey,

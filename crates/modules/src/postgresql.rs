@@ -1,0 +1,6 @@
+//! `community.postgresql`: databases and roles. The protocol is the crate `databases`.
+
+mod login;
+
+pub(crate) mod postgresql_db;
+pub(crate) mod postgresql_user;
