@@ -10,6 +10,7 @@ mod listing;
 mod log;
 mod lookups;
 mod passwords;
+mod person;
 mod plugin_filters;
 mod programs;
 mod recorder;

@@ -11,7 +11,7 @@ use links::BlobDirectory;
 use model::{Event, EventKind, RunStatus};
 use report::Reporter;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use crate::archive::Archive;
@@ -19,6 +19,7 @@ use crate::cli::GlobalArgs;
 use crate::content::Content;
 use crate::error::{CliError, ErrorKind};
 use crate::job::{Job, Surroundings};
+use crate::person::Typist;
 use crate::recorder::{Recorder, Screen};
 use crate::remote::Remote;
 use crate::settings::{Environment, Settings};
@@ -58,7 +59,11 @@ async fn play(
     let blobs = Arc::new(BlobDirectory::open(directory.path().join("blobs"))?);
     let links: Arc<dyn Links> = Arc::new(Ways::new(&blobs, None));
     let (events, happened) = mpsc::unbounded_channel();
-    let screen = tokio::task::spawn_blocking(move || show(happened, reporter, archive));
+    let (shown, seen) = watch::channel(0);
+    let mut content = content;
+    let typist = Typist::new(seen, content.warnings.len() as u64);
+    content.options.person = Some(Arc::new(typist));
+    let screen = tokio::task::spawn_blocking(move || show(happened, reporter, archive, &shown));
     let run = engine_run(content, links.clone(), blobs, events.clone());
     let mut task = tokio::spawn(run.play());
     let ended = tokio::select! {
@@ -114,6 +119,7 @@ fn show(
     mut happened: mpsc::UnboundedReceiver<EventKind>,
     reporter: Box<dyn Reporter>,
     mut archive: Archive,
+    shown: &watch::Sender<u64>,
 ) -> (ExitCode, Archive) {
     let mut recorder = Recorder::new(archive.run());
     let mut screen = Screen::new(reporter);
@@ -123,6 +129,7 @@ fn show(
     };
     while let Some(kind) = happened.blocking_recv() {
         see(recorder.record(kind));
+        shown.send_modify(|count| *count += 1);
     }
     recorder.close(RunStatus::Cancelled).into_iter().for_each(&mut see);
     (screen.finish(), archive)

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jinja::Error;
-use model::{Args, Cause, EventKind, HostName, HostResult, Outcome, Place, Recap, Verdict};
+use model::{
+    Args, Cause, EventKind, HostName, HostRecap, HostResult, Outcome, Place, Recap, Verdict,
+};
 use tokio::sync::mpsc;
 use yaml::Span;
 
@@ -28,6 +30,8 @@ pub(crate) struct Events {
 #[derive(Debug, Default)]
 struct Shared {
     recap: Recap,
+    /// How many events there were.
+    sent: u64,
     /// The task that people see results of.
     announced: Option<Announcement>,
     /// Warnings that are given once.
@@ -87,8 +91,28 @@ impl Events {
 
     /// Sends an event. Nobody listening is no reason to stop a run.
     pub(crate) fn send(&self, kind: EventKind) {
-        self.shared().recap.add(&kind);
+        self.pass(&mut self.shared(), kind);
+    }
+
+    fn pass(&self, shared: &mut Shared, kind: EventKind) {
+        shared.recap.add(&kind);
+        shared.sent += 1;
         let _ = self.sender.send(kind);
+    }
+
+    /// How many events have been sent.
+    pub(crate) fn sent(&self) -> u64 {
+        self.shared().sent
+    }
+
+    /// What has been counted of a host.
+    pub(crate) fn counted(&self, host: &HostName) -> HostRecap {
+        self.shared().recap.hosts.get(host).copied().unwrap_or_default()
+    }
+
+    /// Takes back what has been counted of a host since.
+    pub(crate) fn recount(&self, host: &HostName, counted: HostRecap) {
+        self.shared().recap.hosts.insert(host.clone(), counted);
     }
 
     /// A task begins on all the hosts that do it together.
@@ -103,10 +127,9 @@ impl Events {
         let mut shared = self.shared();
         if shared.announced.as_ref() != Some(task) {
             shared.announced = Some(task.clone());
-            let _ = self.sender.send(task.event());
+            self.pass(&mut shared, task.event());
         }
-        shared.recap.add(&kind);
-        let _ = self.sender.send(kind);
+        self.pass(&mut shared, kind);
     }
 
     /// Warns, but not of the same thing again.

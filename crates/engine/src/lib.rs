@@ -4,6 +4,7 @@
 
 pub mod link;
 mod options;
+mod person;
 mod run;
 
 mod actions;
@@ -29,6 +30,7 @@ mod world;
 pub use actions::names as action_names;
 pub use fact_cache::FactCache;
 pub use options::{Defaults, Gathering, Options};
+pub use person::Person;
 pub use python::{Foreign, installed_collections};
 pub use run::Run;
 pub use tags::chosen as chosen_by_tags;

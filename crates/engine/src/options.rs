@@ -1,11 +1,13 @@
 //! What the person who runs a playbook may choose: the flags of `ansible-playbook`, resolved.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use jinja::Value;
 use model::Secret;
 
 use crate::fact_cache::FactCache;
+use crate::person::Person;
 
 /// The choices of a run. `Default` is a run without any flag.
 #[derive(Debug, Clone, Default)]
@@ -56,6 +58,12 @@ pub struct Options {
     pub private_role_vars: bool,
     /// `inject_facts_as_vars = False`: facts are seen in `ansible_facts` alone.
     pub facts_stay_inside: bool,
+    /// `ANSIBLE_ENABLE_TASK_DEBUGGER`: the debugger begins when a task fails or a host does not answer.
+    pub task_debugger: bool,
+    /// `ANSIBLE_TASK_DEBUGGER_IGNORE_ERRORS=false`: the debugger begins for failures that are ignored, too.
+    pub debug_ignored: bool,
+    /// Who is asked while the run is under way. `None`: nobody is there.
+    pub person: Option<Arc<dyn Person>>,
     /// Defaults for connections and privileges, below what plays and variables say.
     pub defaults: Defaults,
 }

@@ -3,6 +3,7 @@
 //! A strategy decides who is ready for what; the director begins it as a round, takes in what tasks return, and moves
 //! the hosts on.
 
+mod debugger;
 mod effects;
 mod handlers;
 mod includes;
@@ -43,12 +44,16 @@ pub(crate) enum BatchEnd {
     EndPlay,
     /// Every host of the batch failed, or too many: the run stops.
     EndRun,
+    /// A person ended the run.
+    Quit,
 }
 
 /// The play's own keywords, resolved once.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Settings {
     pub(crate) strategy: Strategy,
+    /// The strategy `debug`: the debugger begins when a task fails.
+    pub(crate) debug: bool,
     pub(crate) force_handlers: bool,
     pub(crate) max_fail_percentage: Option<f64>,
 }
@@ -157,14 +162,18 @@ impl<'a> Batch<'a> {
     pub(crate) async fn run(mut self) -> Result<BatchEnd, Diagnostic> {
         self.start_ready()?;
         while let Some(done) = self.running.join_next().await {
-            self.take_joined(done)?;
+            self.take_joined(done).await?;
             while let Some(done) = self.running.try_join_next() {
-                self.take_joined(done)?;
+                self.take_joined(done).await?;
             }
             self.start_ready()?;
         }
         let all_failed = self.walkers.values().all(|walker| walker.fate() != Fate::Alive);
-        Ok(if all_failed && !self.walkers.is_empty() { BatchEnd::EndRun } else { self.end })
+        Ok(if all_failed && !self.walkers.is_empty() && self.end != BatchEnd::Quit {
+            BatchEnd::EndRun
+        } else {
+            self.end
+        })
     }
 
     /// Begins whatever the strategy lets begin.

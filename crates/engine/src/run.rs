@@ -78,13 +78,10 @@ impl Run {
         }
         let paths = playbooks.iter().map(|playbook| playbook.path.display().to_string()).collect();
         world.events.send(EventKind::RunStarted { playbooks: paths, check: world.options.check });
-        let aborted = match play_all(&world, &playbooks).await {
-            Ok(()) => false,
-            Err(diagnostic) => {
-                world.events.send(EventKind::Aborted { message: diagnostic.render(Style::Plain) });
-                true
-            }
-        };
+        let end = play_all(&world, &playbooks).await;
+        if let Err(diagnostic) = &end {
+            world.events.send(EventKind::Aborted { message: diagnostic.render(Style::Plain) });
+        }
         if let Some(name) = &*read(&world.start_at) {
             world.events.warn(format!(
                 "No matching task \"{name}\" found. Note: --start-at-task can only follow static includes."
@@ -92,10 +89,11 @@ impl Run {
         }
         links.close().await;
         let recap = world.events.recap();
-        let status = match (aborted, recap.exit_code()) {
-            (true, _) => RunStatus::Aborted,
-            (false, 0) => RunStatus::Succeeded,
-            (false, _) => RunStatus::Failed,
+        let status = match (end, recap.exit_code()) {
+            (Err(_), _) => RunStatus::Aborted,
+            (Ok(BatchEnd::Quit), _) => RunStatus::Cancelled,
+            (Ok(_), 0) => RunStatus::Succeeded,
+            (Ok(_), _) => RunStatus::Failed,
         };
         if let Some(stats) = read(&world.stats).to_json() {
             world.events.send(EventKind::CustomStats { stats });
@@ -105,19 +103,20 @@ impl Run {
     }
 }
 
-async fn play_all(world: &Arc<World>, playbooks: &[Playbook]) -> Result<(), Diagnostic> {
+async fn play_all(world: &Arc<World>, playbooks: &[Playbook]) -> Result<BatchEnd, Diagnostic> {
     for playbook in playbooks {
         world.events.send(EventKind::PlaybookStarted {
             path: playbook.path.display().to_string(),
             plays: playbook.plays.len(),
         });
         for play in &playbook.plays {
-            if play_one(world, play).await? == BatchEnd::EndRun {
-                return Ok(());
+            let end = play_one(world, play).await?;
+            if matches!(end, BatchEnd::EndRun | BatchEnd::Quit) {
+                return Ok(end);
             }
         }
     }
-    Ok(())
+    Ok(BatchEnd::Done)
 }
 
 /// One play, batch after batch.
@@ -147,8 +146,7 @@ async fn play_one(world: &Arc<World>, play: &Arc<Play>) -> Result<BatchEnd, Diag
         });
         match play_batch(world, play, &scope, &selected, &batch).await? {
             BatchEnd::Done => {}
-            BatchEnd::EndPlay => return Ok(BatchEnd::EndPlay),
-            BatchEnd::EndRun => return Ok(BatchEnd::EndRun),
+            end => return Ok(end),
         }
     }
     Ok(BatchEnd::Done)
@@ -478,8 +476,10 @@ fn settings(world: &World, play: &Play, scope: &PlayScope) -> Result<Settings, D
         let flag = |name: &str, raw: &Option<Value>| play_flag(templar, name, raw.as_ref());
         let most = play.max_fail_percentage.as_ref().map(|raw| templar.resolve(raw)).transpose();
         let most = most.map_err(Diagnostic::from)?.filter(is_given);
+        let (strategy, debug) = strategy(world, play, templar)?;
         Ok(Settings {
-            strategy: strategy(world, play, templar)?,
+            strategy,
+            debug,
             force_handlers: flag("force_handlers", &play.force_handlers)?
                 .unwrap_or(world.options.force_handlers),
             max_fail_percentage: most
@@ -488,7 +488,12 @@ fn settings(world: &World, play: &Play, scope: &PlayScope) -> Result<Settings, D
     })
 }
 
-fn strategy(world: &World, play: &Play, templar: &Templar<'_>) -> Result<Strategy, Diagnostic> {
+/// The strategy, and whether it is the one that debugs.
+fn strategy(
+    world: &World,
+    play: &Play,
+    templar: &Templar<'_>,
+) -> Result<(Strategy, bool), Diagnostic> {
     let written = play.strategy.as_ref().map(|raw| templar.resolve(raw)).transpose();
     let written = written.map_err(Diagnostic::from)?.filter(is_given);
     let name = match written {
@@ -496,10 +501,11 @@ fn strategy(world: &World, play: &Play, templar: &Templar<'_>) -> Result<Strateg
         None => world.options.strategy.clone().unwrap_or_else(|| "linear".to_owned()),
     };
     match Strategy::by_name(&name) {
-        Some((strategy, false)) => Ok(strategy),
+        Some((strategy, false)) => Ok((strategy, false)),
+        Some((strategy, true)) if name.ends_with("debug") => Ok((strategy, true)),
         Some((strategy, true)) => {
             world.events.warn_once(&format!("The strategy '{name}' runs as 'linear'"));
-            Ok(strategy)
+            Ok((strategy, false))
         }
         None => Err(Diagnostic::error(format!("Invalid play strategy specified: {name}"))
             .at(&play.span)

@@ -54,6 +54,8 @@ pub(crate) struct TaskDone {
     pub(crate) unreachable: Option<Lost>,
     /// It included something.
     pub(crate) included: bool,
+    /// People have seen the result.
+    pub(crate) reported: bool,
 }
 
 /// An effect, and the host that it is for when that is not the task's own (`delegate_facts`).

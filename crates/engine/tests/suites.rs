@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use engine::link::{BlobStore, Connection, Link, Links, Target, Unreachable};
-use engine::{Options, Run};
+use engine::{Options, Person, Run};
 use language::{Inventory, InventoryOptions, Loader, Printed, Programs, Sources};
 use model::{
     Args, DeployPlan, Digest, EventKind, HostName, HostResult, Outcome, Step, StepReport, Verdict,
@@ -124,6 +124,7 @@ struct Case {
     name: String,
     files: BTreeMap<String, String>,
     flags: String,
+    answers: String,
     expected: String,
 }
 
@@ -140,6 +141,7 @@ fn cases(text: &str) -> Vec<Case> {
             match label.split_once(' ') {
                 Some((_, file)) => drop(case.files.insert(file.to_owned(), body)),
                 None if label == "flags" => case.flags = body.trim().to_owned(),
+                None if label == "answers" => case.answers = body,
                 None => case.expected = body,
             }
         }
@@ -147,8 +149,21 @@ fn cases(text: &str) -> Vec<Case> {
     cases
 }
 
-fn options(flags: &str) -> Options {
+/// Gives the lines of a case, and then nothing more.
+#[derive(Debug)]
+struct Script(Mutex<Vec<String>>);
+
+#[async_trait]
+impl Person for Script {
+    async fn ask(&self, _text: &str, _after: u64) -> Option<String> {
+        self.0.lock().expect("nobody panicked").pop()
+    }
+}
+
+fn options(flags: &str, answers: &str) -> Options {
+    let lines: Vec<String> = answers.lines().rev().map(ToOwned::to_owned).collect();
     let mut options = Options::default();
+    options.person = (!lines.is_empty()).then(|| Arc::new(Script(Mutex::new(lines))) as _);
     let mut words = flags.split_whitespace();
     while let Some(word) = words.next() {
         let mut next = || words.next().expect("the flag has a value").to_owned();
@@ -158,6 +173,7 @@ fn options(flags: &str) -> Options {
             "--tags" => options.tags = next().split(',').map(ToOwned::to_owned).collect(),
             "--skip-tags" => options.skip_tags = next().split(',').map(ToOwned::to_owned).collect(),
             "--force-handlers" => options.force_handlers = true,
+            "--debug" => options.task_debugger = true,
             "-e" => {
                 let pair = next();
                 let (name, value) = pair.split_once('=').expect("name=value");
@@ -178,7 +194,7 @@ fn play(case: &Case) -> String {
         std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
         std::fs::write(path, text).expect("a file");
     }
-    let transcript = run(root, &options(&case.flags));
+    let transcript = run(root, &options(&case.flags, &case.answers));
     let transcript = transcript.replace(&format!("{}/", root.display()), "");
     transcript.replace(&root.display().to_string(), ".")
 }

@@ -1,6 +1,6 @@
 //! Taking in what a task did on a host: results, effects, and where the host goes next.
 
-use model::{EventKind, HostName, Verdict};
+use model::{EventKind, HostName};
 use yaml::Diagnostic;
 
 use super::round::settle;
@@ -39,23 +39,20 @@ impl Batch<'_> {
     }
 
     /// Reports the result and moves the hosts on.
-    fn advance(&mut self, id: usize, planned: &Planned, done: TaskDone, receivers: &[HostName]) {
-        let TaskDone { mut result, looped, host, announcement, unreachable, .. } = done;
-        let is_include = done.included;
-        let unknown = matches!(result.outcome.verdict, Verdict::Unknown { .. });
-        let failed = result.outcome.is_failed() && !result.ignored && unreachable.is_none();
-        result.rescued = failed && !unknown && self.walkers[&host].cursor.would_rescue();
-        let outcome = result.outcome.clone();
-        if let Some(unreachable) = &unreachable {
-            let event = EventKind::HostUnreachable {
-                host: host.clone(),
-                message: unreachable.message.clone(),
-                ignored: unreachable.ignored,
-            };
-            self.world.events.send_in(&announcement, event);
-        } else if !is_include || failed {
-            self.world.events.send_in(&announcement, EventKind::TaskFinished { result, looped });
+    fn advance(
+        &mut self,
+        id: usize,
+        planned: &Planned,
+        mut done: TaskDone,
+        receivers: &[HostName],
+    ) {
+        if !done.reported {
+            self.report(&mut done);
         }
+        let failed = is_failure(&done);
+        let TaskDone { result, host, unreachable, .. } = done;
+        let outcome = result.outcome;
+        let unknown = outcome.is_unknown();
         let lost = unknown || unreachable.is_some_and(|unreachable| !unreachable.ignored);
         for receiver in receivers {
             if *receiver != host || !(failed || lost) {
@@ -74,6 +71,26 @@ impl Batch<'_> {
             self.fail_host(planned, &host, &outcome);
         }
         self.rounds.get_mut(&id).expect("the round is under way").losses.push(host);
+    }
+
+    /// Shows a result, and counts it.
+    pub(super) fn report(&self, done: &mut TaskDone) {
+        let failed = is_failure(done);
+        let TaskDone { result, looped, host, unreachable, .. } = done;
+        let is_unknown = result.outcome.is_unknown();
+        result.rescued = failed && !is_unknown && self.walkers[&*host].cursor.would_rescue();
+        if let Some(unreachable) = unreachable {
+            let event = EventKind::HostUnreachable {
+                host: host.clone(),
+                message: unreachable.message.clone(),
+                ignored: unreachable.ignored,
+            };
+            self.world.events.send_in(&done.announcement, event);
+        } else if !done.included || failed {
+            let event = EventKind::TaskFinished { result: result.clone(), looped: *looped };
+            self.world.events.send_in(&done.announcement, event);
+        }
+        done.reported = true;
     }
 
     fn apply(
@@ -173,4 +190,9 @@ impl Batch<'_> {
         }
         self.publish_hosts();
     }
+}
+
+/// Whether a host leaves its way for this.
+fn is_failure(done: &TaskDone) -> bool {
+    done.result.outcome.is_failed() && !done.result.ignored && done.unreachable.is_none()
 }

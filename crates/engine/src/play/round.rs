@@ -1,6 +1,6 @@
 //! Rounds: a task under way on the hosts that do it together.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use model::{EventKind, HostName, Outcome};
@@ -20,6 +20,8 @@ use crate::walk::Planned;
 pub(super) struct Round {
     pub(super) leaf: Place,
     cx: Arc<TaskCx>,
+    /// The task as a person changed it for a host.
+    pub(super) revised: HashMap<HostName, Arc<TaskCx>>,
     /// Everyone who stands at the task.
     pub(super) hosts: Vec<usize>,
     /// Those who have yet to begin it.
@@ -32,6 +34,13 @@ pub(super) struct Round {
     pub(super) includes: Vec<(HostName, Include)>,
     /// Hosts that failed or did not answer, and nothing says to ignore it.
     pub(super) losses: Vec<HostName>,
+}
+
+impl Round {
+    /// The task as a host does it.
+    pub(super) fn cx_of(&self, host: &HostName) -> Arc<TaskCx> {
+        self.revised.get(host).unwrap_or(&self.cx).clone()
+    }
 }
 
 impl Batch<'_> {
@@ -77,6 +86,7 @@ impl Batch<'_> {
                 leaf: leaf.clone(),
                 announcement,
             }),
+            revised: HashMap::new(),
             hosts,
             queue,
             running: 0,
@@ -141,13 +151,14 @@ impl Batch<'_> {
         }
     }
 
-    pub(super) fn take_joined(
+    pub(super) async fn take_joined(
         &mut self,
         done: Result<(usize, TaskDone), JoinError>,
     ) -> Result<(), Diagnostic> {
         let (id, done) = done
             .map_err(|error| Diagnostic::error(format!("a task of the engine failed: {error}")))?;
         self.rounds.get_mut(&id).expect("the round is under way").running -= 1;
+        let Some(done) = self.debug(id, done).await else { return Ok(()) };
         self.take(id, done)?;
         if self.end == BatchEnd::Done {
             self.fill(id);

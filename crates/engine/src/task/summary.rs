@@ -47,6 +47,7 @@ impl HostTask<'_> {
             effects: works.into_iter().flat_map(effects).collect(),
             notify,
             unreachable,
+            reported: false,
             included,
         }
     }

@@ -272,7 +272,7 @@ fn only_options(action: &Action, options: &[&'static str]) -> Result<()> {
         None => Ok(()),
         Some((name, value)) => {
             let error =
-                Diagnostic::error(format!("`{name}` is not an option of `{}`", action.written))
+                Diagnostic::error(format!("Invalid options for {}: {name}", action.written))
                     .at(origin_of(value, &action.span));
             Err(match nearest(name, options.iter().copied()) {
                 Some(near) => error.hint(format!("did you mean `{near}`?")),
