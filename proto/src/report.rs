@@ -35,8 +35,12 @@ impl From<Report> for v1::Report {
                 report::What::Started(v1::StepStarted { step: step.0 })
             }
             ReportBody::Step(StepReport::Output { step, stream, bytes }) => {
-                let stderr = stream == OutputStream::Stderr;
-                report::What::Output(v1::StepOutput { step: step.0, stderr, bytes })
+                report::What::Output(v1::StepOutput {
+                    step: step.0,
+                    stderr: stream == OutputStream::Stderr,
+                    agent: stream == OutputStream::Agent,
+                    bytes,
+                })
             }
             ReportBody::Step(StepReport::Finished { step, outcome }) => {
                 let outcome = Some(v1::Outcome::from(&*outcome));
@@ -59,7 +63,11 @@ impl TryFrom<v1::Report> for Report {
             }
             report::What::Output(output) => ReportBody::Step(StepReport::Output {
                 step: StepId(output.step),
-                stream: if output.stderr { OutputStream::Stderr } else { OutputStream::Stdout },
+                stream: match (output.agent, output.stderr) {
+                    (true, _) => OutputStream::Agent,
+                    (false, true) => OutputStream::Stderr,
+                    (false, false) => OutputStream::Stdout,
+                },
                 bytes: output.bytes,
             }),
             report::What::Finished(finished) => ReportBody::Step(StepReport::Finished {
@@ -217,6 +225,7 @@ mod tests {
             ReportBody::Step(StepReport::Started(step)),
             ReportBody::Step(output(OutputStream::Stderr)),
             ReportBody::Step(output(OutputStream::Stdout)),
+            ReportBody::Step(output(OutputStream::Agent)),
             ReportBody::Ended,
         ];
         for body in finished.into_iter().chain(others) {

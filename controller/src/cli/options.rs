@@ -331,6 +331,7 @@ fn defaults(flags: Flags<'_>, around: &Surroundings<'_>) -> Defaults {
         r#become: escalation.r#become || settings.r#become,
         become_user: of(&escalation.become_user, &settings.become_user),
         become_method: of(&escalation.become_method, &settings.become_method),
+        become_always: settings.configuration.flag("BECOME_ALLOW_SAME_USER").unwrap_or_default(),
         become_password: passwords.r#become.clone(),
     }
 }

@@ -221,6 +221,7 @@ impl<'a> Keywords<'a> {
         let exe = self
             .variable_text(&["ansible_become_exe", &own("exe")])?
             .or(self.text("become_exe", |c| c.become_exe.as_ref())?);
+        let exe = exe.or_else(|| options.defaults.become_always.then(|| own_program(method)));
         let flags = self
             .variable_text(&["ansible_become_flags", &own("flags")])?
             .or(self.text("become_flags", |c| c.become_flags.as_ref())?);
@@ -389,6 +390,13 @@ fn words(name: &str, text: &str) -> Result<Vec<String>, Error> {
     shlex::split(text).ok_or_else(|| {
         Error::new(ErrorKind::Value, format!("{name} has an unbalanced quote: {text}"))
     })
+}
+
+fn own_program(method: BecomeMethod) -> String {
+    match method {
+        BecomeMethod::Sudo => "sudo".to_owned(),
+        BecomeMethod::Su => "su".to_owned(),
+    }
 }
 
 fn method_by_name(name: Option<&str>) -> Result<BecomeMethod, Error> {

@@ -103,6 +103,8 @@ pub struct Defaults {
     pub become_user: Option<String>,
     /// `--become-method`.
     pub become_method: Option<String>,
+    /// `ANSIBLE_BECOME_ALLOW_SAME_USER`: the method's program runs even where nothing asks for it.
+    pub become_always: bool,
     /// `--ask-become-pass`.
     pub become_password: Option<Secret<String>>,
 }

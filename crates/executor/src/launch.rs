@@ -1,6 +1,6 @@
 //! Starts a become worker: forks, goes one of the ways to the other user, and waits until the worker says that it is there.
 
-use std::ffi::{CString, OsStr};
+use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt as _;
@@ -15,7 +15,7 @@ use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 use nix::unistd::{User, getgrouplist, setgid, setgroups, setsid, setuid};
 
 use crate::conversation::{Conversation, Next, remember};
-use crate::escalation::Ask;
+use crate::escalation::{Ask, shell_quoted};
 use crate::frame::READY;
 use crate::program::{Program, Shelter};
 
@@ -100,17 +100,33 @@ pub(crate) fn direct(
     talk.wait(child, orders, None, &user.name)
 }
 
-/// `sudo` or `su` starts the worker.
+/// A command line as a shell would take it.
+fn shown(line: &[OsString]) -> String {
+    let words = line.iter().map(|word| word.to_string_lossy());
+    let quoted = words.map(|word| {
+        let is_plain = |c: char| c.is_alphanumeric() || "-_./=:@%+,".contains(c);
+        if !word.is_empty() && word.chars().all(is_plain) {
+            word.into_owned()
+        } else {
+            shell_quoted(&word)
+        }
+    });
+    quoted.collect::<Vec<_>>().join(" ")
+}
+
+/// `sudo` or `su` starts the worker; its command line is told first.
 pub(crate) fn ask(
     program: &Program,
     shelter: &Shelter,
     ask: &Ask,
     user: &str,
+    tell: &dyn Fn(&str),
 ) -> Result<Launched, Refusal> {
     let path = program
         .for_others(shelter)
         .map_err(|error| format!("cannot start a worker as `{user}`: {error}"))?;
     let line = ask.command_line(&path, &program.args);
+    tell(&shown(&line));
     let (first, rest) = line.split_first().expect("a program");
     let mut command = Command::new(first);
     command.args(rest).stdout(Stdio::piped());
@@ -138,7 +154,7 @@ fn start_in(command: &mut Command, directory: Option<&str>) -> Result<(), String
     Ok(())
 }
 
-fn kept_environment() -> impl Iterator<Item = (std::ffi::OsString, std::ffi::OsString)> {
+fn kept_environment() -> impl Iterator<Item = (OsString, OsString)> {
     let is_kept = |name: &OsStr| {
         KEPT_VARIABLES.iter().any(|kept| name == *kept)
             || name.as_encoded_bytes().starts_with(b"LC_")

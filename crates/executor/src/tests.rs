@@ -384,6 +384,27 @@ fn sudo_is_started_in_the_directory_that_was_asked_for() {
 }
 
 #[test]
+fn the_command_line_that_leads_to_another_user_is_told() {
+    let program = stand(ASKING_SUDO);
+    let mut step = by_program(BecomeMethod::Sudo, &program, Some("right"));
+    step.run_as.as_mut().expect("as another user").flags = Some(vec!["it's".to_owned()]);
+    let plan = DeployPlan { steps: vec![step], ..plan(&[], false) };
+    let reports = run(&executor(), &plan, &Cancel::default());
+    let told = reports.iter().find_map(|report| match report {
+        StepReport::Output { stream: OutputStream::Agent, bytes, .. } => {
+            Some(String::from_utf8_lossy(bytes).into_owned())
+        }
+        _ => None,
+    });
+    let told = told.expect("it was told");
+    let begin = format!(
+        r"EXEC {} 'it'\''s' -p '[sudo via muster] password:' -u someone --",
+        program.path.display()
+    );
+    assert!(told.starts_with(&begin) && !told.contains("right"), "{told}");
+}
+
+#[test]
 fn refusals_and_missing_programs_are_failures_with_their_reason() {
     let executor = executor();
     let refusing = stand("echo 'me is not in the sudoers file.' >&2; exit 1");

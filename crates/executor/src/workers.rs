@@ -80,7 +80,8 @@ impl Workers {
         cancel: &Cancel,
         output: &dyn Fn(OutputStream, Vec<u8>),
     ) -> Outcome {
-        match self.worker(way, request) {
+        let tell = |line: &str| output(OutputStream::Agent, format!("EXEC {line}").into_bytes());
+        match self.worker(way, request, &tell) {
             Ok(worker) => worker.run(job, blobs, cancel, output),
             Err(refusal) => refusal.into(),
         }
@@ -92,7 +93,12 @@ impl Workers {
             .retain(|_, slot| Arc::strong_count(slot) > 1 || is_busy(lock(slot).as_ref()));
     }
 
-    fn worker(&self, way: &Way, request: &RunAs) -> Result<Arc<Worker>, Refusal> {
+    fn worker(
+        &self,
+        way: &Way,
+        request: &RunAs,
+        tell: &dyn Fn(&str),
+    ) -> Result<Arc<Worker>, Refusal> {
         let slot = Arc::clone(lock(&self.slots).entry(request.into()).or_default());
         let mut place = lock(&slot);
         if let Some(worker) = place.as_ref().filter(|worker| worker.is_alive()) {
@@ -100,7 +106,7 @@ impl Workers {
         }
         let launched = match way {
             Way::Direct(user) => launch::direct(&self.program, user, request.chdir.as_deref())?,
-            Way::Ask(ask) => launch::ask(&self.program, &self.shelter, ask, &request.user)?,
+            Way::Ask(ask) => launch::ask(&self.program, &self.shelter, ask, &request.user, tell)?,
             Way::Here => return Err("no worker is needed for oneself".to_owned().into()),
         };
         tracing::debug!(user = %request.user, pid = launched.child.id(), "become worker started");

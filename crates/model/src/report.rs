@@ -27,7 +27,7 @@ pub enum StepReport {
     },
 }
 
-/// Standard output or standard error.
+/// Where a text comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OutputStream {
@@ -35,4 +35,6 @@ pub enum OutputStream {
     Stdout,
     /// Standard error.
     Stderr,
+    /// The agent itself, about how it carries out the step.
+    Agent,
 }

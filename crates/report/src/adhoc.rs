@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use model::{Event, EventKind, HostName, HostResult, RunStatus, Verdict};
+use model::{Event, EventKind, HostName, HostResult, OutputStream, RunStatus, Verdict};
 use serde_json::Value;
 
 use crate::screen::{Screen, Tone};
@@ -79,6 +79,12 @@ fn see_other(screen: &mut Screen, options: &Options, event: &EventKind) -> io::R
         EventKind::Warned { message } => screen.warning(message),
         EventKind::Aborted { message } => screen.error(message),
         EventKind::NoHostsMatched { .. } => screen.warning("No hosts matched, nothing to do"),
+        EventKind::Output { stream: OutputStream::Agent, host, text } => {
+            if options.verbosity < 3 {
+                return Ok(());
+            }
+            screen.line(&harmless(&format!("<{host}> {text}")), Tone::Debug)
+        }
         EventKind::Output { host, text, .. } if options.verbosity > 0 => {
             text.lines().try_for_each(|line| {
                 let line = format!("{} | {}", harmless(host.as_str()), harmless(line));

@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 
 use model::{
-    Event, EventKind, HostName, HostRecap, HostResult, Item, JobState, Place, Recap, RunStatus,
-    Verdict,
+    Event, EventKind, HostName, HostRecap, HostResult, Item, JobState, OutputStream, Place, Recap,
+    RunStatus, Verdict,
 };
 
 use crate::screen::{Screen, Tone};
@@ -391,6 +391,13 @@ impl Reporter for Console {
             }
             EventKind::TaskStarted { name, handler, place, check, .. } => {
                 self.start_task(name, *handler, place.as_ref(), *check)?;
+            }
+            EventKind::Output { stream: OutputStream::Agent, host, text } => {
+                if self.options.verbosity >= 3 {
+                    self.announce()?;
+                    let line = format!("<{host}> {text}");
+                    self.screen.line(&harmless(&line), Tone::Debug)?;
+                }
             }
             EventKind::Output { host, text, .. } if self.options.verbosity > 0 => {
                 self.announce()?;

@@ -489,6 +489,17 @@ fn live_output_is_shown_from_the_first_v_and_harmless() {
 }
 
 #[test]
+fn what_the_agent_says_is_shown_from_the_third_v() {
+    let said = || EventKind::Output {
+        host: "web1".into(),
+        stream: OutputStream::Agent,
+        text: "EXEC sudo -H\u{7}".into(),
+    };
+    assert_eq!(one(verbose(2), said()), "");
+    assert_eq!(one(verbose(3), said()), "<web1> EXEC sudo -H\\x07\n");
+}
+
+#[test]
 fn an_aborted_run_has_no_recap() {
     let finish = EventKind::RunFinished { recap: Recap::default(), status: RunStatus::Aborted };
     let [out, err] = console(
