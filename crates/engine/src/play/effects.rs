@@ -16,36 +16,42 @@ impl Batch<'_> {
         let round = &self.rounds[&id];
         let (leaf, host) = (round.leaf.clone(), done.host.clone());
         let planned = &leaf.task;
-        let receivers: Vec<HostName> = if round.run_once {
-            round.hosts.iter().map(|number| self.host(*number).clone()).collect()
+        let (movers, receivers): (Vec<HostName>, Vec<HostName>) = if round.run_once {
+            (
+                round.hosts.iter().map(|number| self.host(*number).clone()).collect(),
+                self.answering(),
+            )
         } else {
-            vec![host.clone()]
+            (vec![host.clone()], vec![host.clone()])
         };
+        for mover in &movers {
+            if let Some(number) = planned.handler {
+                write(&self.walkers[mover].state).notified.remove(&number);
+            }
+        }
         for receiver in &receivers {
             let mut state = write(&self.walkers[receiver].state);
-            if let Some(number) = planned.handler {
-                state.notified.remove(&number);
-            }
             if let Some((name, value)) = &done.register {
                 state.set(name, value.clone());
             }
         }
         for effect in std::mem::take(&mut done.effects) {
-            self.apply(id, planned, &receivers, effect)?;
+            self.apply(id, planned, (&host, &receivers), effect)?;
         }
         let notify = std::mem::take(&mut done.notify);
-        self.advance(id, planned, done, &receivers);
+        self.advance(id, planned, done, &movers);
         notify.iter().try_for_each(|name| self.notify(planned, &host, name))
     }
 
+    /// The hosts of the batch that answer: all of them learn what a task found that ran once.
+    fn answering(&self) -> Vec<HostName> {
+        let answers = |walker: &super::Walker| walker.fate() != Fate::Unreachable;
+        let hosts = self.walkers.iter().filter(|(_, walker)| answers(walker));
+        hosts.map(|(host, _)| host.clone()).collect()
+    }
+
     /// Reports the result and moves the hosts on.
-    fn advance(
-        &mut self,
-        id: usize,
-        planned: &Planned,
-        mut done: TaskDone,
-        receivers: &[HostName],
-    ) {
+    fn advance(&mut self, id: usize, planned: &Planned, mut done: TaskDone, movers: &[HostName]) {
         if !done.reported {
             self.report(&mut done);
         }
@@ -54,9 +60,9 @@ impl Batch<'_> {
         let outcome = result.outcome;
         let unknown = outcome.is_unknown();
         let lost = unknown || unreachable.is_some_and(|unreachable| !unreachable.ignored);
-        for receiver in receivers {
-            if *receiver != host || !(failed || lost) {
-                self.walkers[receiver].cursor.advance();
+        for mover in movers {
+            if *mover != host || !(failed || lost) {
+                self.walkers[mover].cursor.advance();
             }
         }
         if !(failed || lost) {
@@ -97,7 +103,7 @@ impl Batch<'_> {
         &mut self,
         id: usize,
         planned: &Planned,
-        receivers: &[HostName],
+        (host, receivers): (&HostName, &[HostName]),
         TaskEffect { of, effect }: TaskEffect,
     ) -> Result<(), Diagnostic> {
         let owner = [of];
@@ -163,7 +169,7 @@ impl Batch<'_> {
             // What one host included for all runs on that host.
             Effect::Include(include) => {
                 let round = self.rounds.get_mut(&id).expect("the round is under way");
-                round.includes.extend(receivers.first().map(|host| (host.clone(), *include)));
+                round.includes.push((host.clone(), *include));
             }
         }
         Ok(())
