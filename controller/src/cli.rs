@@ -10,6 +10,7 @@ mod config;
 mod console;
 mod doc;
 mod facts;
+mod galaxy;
 mod inventory;
 mod locale;
 mod options;

@@ -13,8 +13,8 @@ use clap::{Arg, ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parse
 
 use super::{Cli, GlobalArgs};
 use super::{
-    agents, assess, compat, completion, config, console, doc, facts, inventory, ping, playbook,
-    pull,
+    agents, assess, compat, completion, config, console, doc, facts, galaxy, inventory, ping,
+    playbook, pull,
 };
 use super::{run, runs, serve, token, vault};
 use crate::error::CliError;
@@ -82,6 +82,8 @@ commands! {
     Pull(pull::PullArgs) => pull::pull, as "ansible-pull";
     /// Show which modules there are, and what their arguments are
     Doc(doc::DocArgs) => doc::doc, as "ansible-doc";
+    /// Install, build and list roles and collections
+    Galaxy(galaxy::GalaxyArgs) => galaxy::galaxy, as "ansible-galaxy";
     /// Put Muster in Ansible's place: links under the names of its programs
     Compat(compat::CompatArgs) => compat::compat;
     /// Keep agents connected and carry out runs: the controller as a service
