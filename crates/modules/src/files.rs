@@ -221,6 +221,40 @@ pub(crate) fn end_of_links(host: &dyn Probe, path: &Path) -> Result<PathBuf, Fai
     Err(Failure::new(format!("too many levels of symbolic links at {}", path.display())))
 }
 
+/// Where a path leads when every link on the way is followed and nothing of `.` and `..` is left; what is not there is taken
+/// as it is named.
+pub(crate) fn real_path(host: &dyn Probe, path: &Path) -> Result<PathBuf, Failure> {
+    const FOLLOWED_AT_MOST: usize = 40;
+    let mut followed = 0;
+    let mut real = PathBuf::from("/");
+    let mut rest: Vec<PathBuf> =
+        path.components().rev().map(|part| part.as_os_str().into()).collect();
+    while let Some(part) = rest.pop() {
+        match part.components().next() {
+            Some(Component::ParentDir) => {
+                real.pop();
+            }
+            Some(Component::Normal(name)) => {
+                let place = real.join(name);
+                if host.stat(&place, false)?.is_none_or(|stat| stat.kind != FileKind::Symlink) {
+                    real = place;
+                    continue;
+                }
+                followed += 1;
+                if followed > FOLLOWED_AT_MOST {
+                    let text = format!("too many levels of symbolic links at {}", path.display());
+                    return Err(Failure::new(text));
+                }
+                let target = host.read_link(&place)?;
+                rest.extend(target.components().rev().map(|part| part.as_os_str().into()));
+            }
+            Some(Component::RootDir) => real = PathBuf::from("/"),
+            _ => {}
+        }
+    }
+    Ok(real)
+}
+
 /// Calls a function with each piece of a file's content; false when there is no such file.
 pub(crate) fn each_piece(
     host: &dyn Probe,

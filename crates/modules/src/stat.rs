@@ -10,7 +10,7 @@ use system::{Command, FileKind, FileStat, Probe, System};
 
 use crate::arguments::{arguments, choices};
 use crate::contract::{Check, Failure, Module};
-use crate::files::{each_piece, end_of_links, path_value};
+use crate::files::{each_piece, path_value, real_path};
 
 choices! {
     /// The algorithm of a checksum.
@@ -84,7 +84,7 @@ impl Stat {
         if stat.kind == FileKind::Symlink {
             args.insert("lnk_target".into(), path_value(&host.read_link(&self.path)?));
             // One that leads to itself has no end.
-            let end = end_of_links(host, &self.path).unwrap_or_else(|_| self.path.clone());
+            let end = real_path(host, &self.path).unwrap_or_else(|_| self.path.clone());
             args.insert("lnk_source".into(), path_value(&end));
         }
         if stat.kind == FileKind::File && self.get_checksum && host.access(&self.path, 4) {
