@@ -162,8 +162,9 @@ impl Person for Script {
 
 fn options(flags: &str, answers: &str) -> Options {
     let lines: Vec<String> = answers.lines().rev().map(ToOwned::to_owned).collect();
-    let mut options = Options::default();
-    options.person = (!lines.is_empty()).then(|| Arc::new(Script(Mutex::new(lines))) as _);
+    let person: Option<Arc<dyn Person>> =
+        if lines.is_empty() { None } else { Some(Arc::new(Script(Mutex::new(lines)))) };
+    let mut options = Options { person, ..Options::default() };
     let mut words = flags.split_whitespace();
     while let Some(word) = words.next() {
         let mut next = || words.next().expect("the flag has a value").to_owned();

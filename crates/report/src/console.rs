@@ -269,6 +269,21 @@ impl Console {
         Ok(())
     }
 
+    fn output(&mut self, host: &HostName, stream: OutputStream, text: &str) -> io::Result<()> {
+        let is_told = stream == OutputStream::Agent;
+        if self.options.verbosity < if is_told { 3 } else { 1 } {
+            return Ok(());
+        }
+        self.announce()?;
+        let host = harmless(host.as_str());
+        text.lines().try_for_each(|line| {
+            let line = harmless(line);
+            let line =
+                if is_told { format!("<{host}> {line}") } else { format!("{host} | {line}") };
+            self.screen.line(&line, Tone::Debug)
+        })
+    }
+
     fn run_started(&mut self, check: bool) -> io::Result<()> {
         self.check = check;
         if check && self.options.check_markers {
@@ -392,20 +407,7 @@ impl Reporter for Console {
             EventKind::TaskStarted { name, handler, place, check, .. } => {
                 self.start_task(name, *handler, place.as_ref(), *check)?;
             }
-            EventKind::Output { stream: OutputStream::Agent, host, text } => {
-                if self.options.verbosity >= 3 {
-                    self.announce()?;
-                    let line = format!("<{host}> {text}");
-                    self.screen.line(&harmless(&line), Tone::Debug)?;
-                }
-            }
-            EventKind::Output { host, text, .. } if self.options.verbosity > 0 => {
-                self.announce()?;
-                for line in text.lines() {
-                    let line = format!("{} | {}", harmless(host.as_str()), harmless(line));
-                    self.screen.line(&line, Tone::Debug)?;
-                }
-            }
+            EventKind::Output { host, stream, text } => self.output(host, *stream, text)?,
             EventKind::ItemFinished { result, item } => self.item_finished(result, item)?,
             EventKind::Retried { host, name, left } => {
                 self.announce()?;
@@ -433,7 +435,6 @@ impl Reporter for Console {
             EventKind::RunFinished { recap, status } => self.run_finished(recap, *status)?,
             EventKind::PlaybookStarted { .. }
             | EventKind::HostsForgiven { .. }
-            | EventKind::Output { .. }
             | EventKind::HandlerNotified { .. }
             | EventKind::FactsLearned { .. } => {}
         }
