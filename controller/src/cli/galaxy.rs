@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::builder::{NonEmptyStringValueParser, TypedValueParser as _};
 use clap::{Args, Subcommand};
 use galaxy::{Client, Server, Talk};
 use model::Secret;
@@ -50,7 +51,7 @@ pub(super) struct ServerArgs {
     #[arg(short, long, value_name = "URL")]
     server: Option<String>,
     /// The token for it
-    #[arg(long, visible_alias = "api-key", value_name = "TOKEN", value_parser = secret)]
+    #[arg(long, visible_alias = "api-key", value_name = "TOKEN", value_parser = NonEmptyStringValueParser::new().map(Secret::new))]
     token: Option<Secret<String>>,
     /// Take the server's certificate as it is
     #[arg(short = 'c', long)]
@@ -85,10 +86,6 @@ impl ServerArgs {
             url,
         }))
     }
-}
-
-fn secret(text: &str) -> Result<Secret<String>, std::convert::Infallible> {
-    Ok(Secret::new(text.to_owned()))
 }
 
 struct Screen;

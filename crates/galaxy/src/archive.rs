@@ -20,11 +20,7 @@ pub(crate) fn normal(path: &Path) -> Option<PathBuf> {
     for part in path.components() {
         match part {
             Component::Normal(part) => out.push(part),
-            Component::ParentDir => {
-                if !out.pop() {
-                    return None;
-                }
-            }
+            Component::ParentDir if !out.pop() => return None,
             _ => {}
         }
     }
@@ -211,4 +207,94 @@ pub(crate) fn place<T>(target: &Path, fill: impl FnOnce(&Path) -> Result<T>) -> 
         return Err(fail(error));
     }
     Ok(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An archive of members as they are written: nothing is made harmless on the way in.
+    fn archive(members: &[(&str, EntryType, &str)]) -> tempfile::NamedTempFile {
+        let mut tar = tar::Builder::new(Vec::new());
+        for (name, kind, content) in members {
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(*kind);
+            header.set_mode(if name.contains("run") { 0o4755 } else { 0o600 });
+            header.as_gnu_mut().unwrap().name[..name.len()].copy_from_slice(name.as_bytes());
+            let is_file = *kind == EntryType::Regular;
+            if !is_file {
+                header.as_gnu_mut().unwrap().linkname[..content.len()]
+                    .copy_from_slice(content.as_bytes());
+            }
+            let content = if is_file { content.as_bytes() } else { b"" };
+            header.set_size(content.len() as u64);
+            header.set_cksum();
+            tar.append(&header, content).unwrap();
+        }
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), tar.into_inner().unwrap()).unwrap();
+        file
+    }
+
+    #[test]
+    fn nothing_leaves_the_destination() {
+        use EntryType::{Link, Regular, Symlink};
+
+        for members in [
+            &[("r/../../out", Regular, "x")][..],
+            &[("../out", Regular, "x")],
+            &[("r/link", Symlink, "/etc")],
+            &[("r/link", Symlink, "../out")],
+            &[("r/here", Symlink, "."), ("r/d/link", Symlink, "../here/../../out")],
+            &[("r/d", Symlink, "."), ("r/d/file", Regular, "x")],
+            &[("r/hard", Link, "/etc/passwd")],
+            &[("r/hard", Link, "other/file")],
+            &[("r/a", Symlink, "nothing"), ("r/hard", Link, "r/a")],
+        ] {
+            let scratch = tempfile::tempdir().unwrap();
+            let target = scratch.path().join("roles/mine");
+            let file = archive(members);
+            let error = place(&target, |fresh| unpack(file.path(), Path::new("r"), fresh, "role"))
+                .unwrap_err();
+            let text = error.to_string();
+            let is_told =
+                text.contains("is not a subpath of the role") || text.contains("is no directory");
+            assert!(is_told || text.contains("cannot read"), "{members:?}: {text}");
+            let left: Vec<_> = fs::read_dir(scratch.path().join("roles")).unwrap().collect();
+            assert!(left.is_empty() && !scratch.path().join("roles/out").exists(), "{left:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_there_stays_until_the_new_is_whole() {
+        use EntryType::{Regular, Symlink};
+
+        let scratch = tempfile::tempdir().unwrap();
+        let target = scratch.path().join("mine");
+        let put = |members: &[(&str, EntryType, &str)]| {
+            let file = archive(members);
+            place(&target, |fresh| unpack(file.path(), Path::new("r"), fresh, "role"))
+        };
+        put(&[("r/run.sh", Regular, "old"), ("r/link", Symlink, "run.sh")]).unwrap();
+        put(&[("r/new", Regular, "x"), ("r/bad", Symlink, "/")]).unwrap_err();
+        assert_eq!(fs::read_to_string(target.join("link")).unwrap(), "old");
+        let mode = fs::metadata(target.join("run.sh")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o755);
+        put(&[("r/new", Regular, "x"), ("/r/abs", Regular, "y")]).unwrap();
+        assert!(!target.join("run.sh").exists() && target.join("abs").is_file());
+    }
+
+    #[test]
+    fn archives_that_break_off_are_refused() {
+        let whole = archive(&[("r/file", EntryType::Regular, &"x".repeat(5000))]);
+        let bytes = fs::read(whole.path()).unwrap();
+        for length in [600, 3000] {
+            fs::write(whole.path(), &bytes[..length]).unwrap();
+            let scratch = tempfile::tempdir().unwrap();
+            let target = scratch.path().join("mine");
+            let result =
+                place(&target, |fresh| unpack(whole.path(), Path::new("r"), fresh, "role"));
+            assert!(result.is_err() && !target.exists(), "{length}");
+        }
+    }
 }

@@ -72,7 +72,7 @@ enum MemberKind {
 pub(crate) fn sha256(path: &Path) -> std::io::Result<String> {
     let mut digest = Sha256::new();
     let mut file = fs::File::open(path)?;
-    let mut buffer = [0; 65536];
+    let mut buffer = vec![0; 65536];
     loop {
         match file.read(&mut buffer)? {
             0 => return Ok(hex::encode(digest.finalize())),

@@ -67,9 +67,9 @@ impl Client {
     fn get(&self, url: &str) -> std::result::Result<ureq::Body, Trouble> {
         let mut request = self.agent.get(url).header("accept", "application/json, */*");
         // A token is for its own server, not for where it sends us.
-        if let Some(token) =
-            self.server.token.as_ref().filter(|_| url.starts_with(&*self.server.url))
-        {
+        let below = url.strip_prefix(self.server.url.trim_end_matches('/'));
+        let is_own = below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        if let Some(token) = self.server.token.as_ref().filter(|_| is_own) {
             request = request.header("authorization", format!("Token {}", token.reveal()));
         }
         match request.call() {
@@ -88,10 +88,8 @@ impl Client {
 
     /// What is below the interface's address, or nothing where there is nothing.
     pub(crate) fn ask(&self, path: &str) -> Result<Option<Json>> {
-        let url = match path.starts_with("http://") || path.starts_with("https://") {
-            true => path.to_owned(),
-            false => format!("{}{path}", self.api()),
-        };
+        let is_whole = path.starts_with("http://") || path.starts_with("https://");
+        let url = if is_whole { path.to_owned() } else { format!("{}{path}", self.api()) };
         let body = match self.get(&url) {
             Ok(body) => body,
             Err(Trouble::Status(404)) => return Ok(None),

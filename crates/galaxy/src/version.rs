@@ -51,9 +51,10 @@ fn number(text: &str) -> Option<u64> {
 fn part(text: &str) -> Option<Part> {
     let is_word =
         !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    match text.bytes().all(|byte| byte.is_ascii_digit()) {
-        true => number(text).map(Part::Number),
-        false => is_word.then(|| Part::Word(text.to_owned())),
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        number(text).map(Part::Number)
+    } else {
+        is_word.then(|| Part::Word(text.to_owned()))
     }
 }
 
@@ -101,10 +102,8 @@ impl FromStr for Range {
             let rest = rest.trim();
             // `>=1` and `>=1.2` are taken as people mean them.
             let dots = rest.split(['-', '+']).next().unwrap_or_default().matches('.').count();
-            let rest = match rest.contains(['-', '+']) {
-                true => rest.to_owned(),
-                false => rest.to_owned() + &".0".repeat(2_usize.saturating_sub(dots)),
-            };
+            let missing = if rest.contains(['-', '+']) { 0 } else { 2_usize.saturating_sub(dots) };
+            let rest = rest.to_owned() + &".0".repeat(missing);
             parts.push((
                 sign,
                 rest.parse::<Version>()
