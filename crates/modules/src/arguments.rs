@@ -86,6 +86,8 @@ pub struct Field {
     pub unlogged: bool,
     /// Set by the controller; not for people.
     pub hidden: bool,
+    /// The variable of the step's environment that it is taken from when it is not given.
+    pub environment: Option<&'static str>,
 }
 
 /// Which arguments go together.
@@ -172,6 +174,9 @@ macro_rules! field_option {
         $field.default = Some(serde_json::json!($default));
         $field.required = false;
     };
+    ($field:ident environment $name:expr) => {
+        $field.environment = Some($name);
+    };
     ($field:ident required) => {
         $field.required = true;
     };
@@ -251,6 +256,7 @@ impl Field {
             required: T::absent().is_none(),
             unlogged: T::SECRET,
             hidden: false,
+            environment: None,
         }
     }
 }
@@ -285,6 +291,10 @@ pub(crate) fn parse<M: Arguments>(args: &Args, host: &dyn Probe) -> Result<Parse
     let spec = M::spec();
     let mut reader = Reader { host, given: BTreeMap::new(), warnings: Vec::new() };
     reader.gather(spec, args)?;
+    for field in &spec.fields {
+        let Some(value) = field.environment.and_then(|name| host.variable(name)) else { continue };
+        reader.given.entry(field.name).or_insert_with(|| value.into());
+    }
     spec.check_rules(&reader.given)?;
     for field in &spec.fields {
         if let Some(default) = &field.default {

@@ -61,7 +61,9 @@ impl Writing {
                 title: None,
             }),
             (None, Some(stat)) => {
-                contents.then.set_attributes(&target.path, self.attributes.drift(host, stat)?);
+                contents
+                    .then
+                    .set_attributes(&target.path, self.attributes.drift(host, &target.path, stat)?);
             }
             (None, None) => {}
         }
@@ -184,7 +186,7 @@ impl Put {
         let written = host.write(WriteFile {
             path: &self.path,
             content: &mut reader,
-            attributes: self.attributes,
+            attributes: self.attributes.clone(),
             validate: Some(&mut validate),
             in_place: self.in_place,
         });
@@ -229,7 +231,12 @@ pub(crate) fn keep_backup(
     host.write(WriteFile {
         path: &backup,
         content: &mut content,
-        attributes: Attributes { mode: Some(stat.mode), uid: Some(stat.uid), gid: Some(stat.gid) },
+        attributes: Attributes {
+            mode: Some(stat.mode),
+            uid: Some(stat.uid),
+            gid: Some(stat.gid),
+            ..Attributes::default()
+        },
         validate: None,
         in_place: false,
     })?;

@@ -174,7 +174,7 @@ impl Copy {
             && let Some(sums) = source.found_in(host, &path, stat)?
         {
             sums.describe(result);
-            let mut drift = self.attributes.drift(host, stat)?;
+            let mut drift = self.attributes.drift(host, &path, stat)?;
             if let Some(mode) =
                 self.preserved_mode(host, &source)?.filter(|mode| *mode != stat.mode)
             {
@@ -265,9 +265,9 @@ impl Copy {
             }
         }
         let attributes = self.directory_attributes(host)?;
-        contents
-            .first
-            .extend(missing.into_iter().rev().map(|path| Edit::MakeDirectory { path, attributes }));
+        for path in missing.into_iter().rev() {
+            contents.first.push(Edit::MakeDirectory { path, attributes: attributes.clone() });
+        }
         Ok(())
     }
 

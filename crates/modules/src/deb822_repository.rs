@@ -154,7 +154,7 @@ fn add(
     if let Some(stat) = &current
         && source.found_in(host, path, stat)?.is_some()
     {
-        contents.then.set_attributes(path, attributes.drift(host, stat)?);
+        contents.then.set_attributes(path, attributes.drift(host, path, stat)?);
         return Ok(());
     }
     if let Some(folder) = path.parent()

@@ -226,6 +226,7 @@ impl Plan<'_> {
         let attributes = self.file.attributes.resolve(self.host, None, true)?;
         self.edits.note("state", "absent", "directory");
         for path in missing.into_iter().rev() {
+            let attributes = attributes.clone();
             self.edits.push(Edit::MakeDirectory { path, attributes });
         }
         let times = self.times("preserve")?;
@@ -265,7 +266,7 @@ impl Plan<'_> {
     }
 
     fn set_attributes(&mut self, path: &Path, stat: &FileStat) -> Result<(), Failure> {
-        let drift = self.file.attributes.drift(self.host, stat)?;
+        let drift = self.file.attributes.drift(self.host, path, stat)?;
         self.edits.set_attributes(path, drift);
         Ok(())
     }

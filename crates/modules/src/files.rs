@@ -1,6 +1,8 @@
 //! What the modules that make files have in common: owner and mode as arguments, the difference to what is there, the
 //! keys of results, checksums.
 
+mod marks;
+
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
@@ -21,7 +23,8 @@ arguments! {
         pub group: Option<String>,
         /// The permissions: octal digits in quotes (`"0644"`) or symbolic (`u=rw,g=r,o=`).
         pub mode: Option<FileMode>,
-        /// Flags as `chattr` knows them. Accepted on file systems without them only when empty.
+        /// Flags as `chattr` knows them: the letters of those that it shall have alone, or behind `+` or `-` those that are
+        /// added or taken away.
         pub attributes: Option<String> { aliases: ["attr"] },
         /// The user part of the SELinux context. Without SELinux it is ignored, as are the next three.
         pub seuser: Option<String>,
@@ -31,8 +34,9 @@ arguments! {
         pub setype: Option<String>,
         /// The level part of the SELinux context.
         pub selevel: Option<String>,
-        /// Where the file cannot be replaced atomically (a mount point, say), write into it all the same.
-        pub unsafe_writes: bool { default: false },
+        /// Where the file cannot be replaced atomically (a mount point, say), write into it all the same. What is not given
+        /// is taken from the variable `ANSIBLE_UNSAFE_WRITES` of the task's environment.
+        pub unsafe_writes: bool { default: false, environment: "ANSIBLE_UNSAFE_WRITES" },
     }
 }
 
@@ -77,7 +81,6 @@ impl FileAttributes {
         current: Option<&FileStat>,
         is_directory: bool,
     ) -> Result<Attributes, Failure> {
-        self.refuse_labels(host)?;
         let umask = host.umask();
         let fresh = if is_directory { 0o777 } else { 0o666 } & !umask;
         let mode = current.map_or(fresh, |stat| stat.mode);
@@ -88,6 +91,8 @@ impl FileAttributes {
             },
             uid: self.owner.as_deref().map(|owner| uid_of(host, owner)).transpose()?,
             gid: self.group.as_deref().map(|group| gid_of(host, group)).transpose()?,
+            flags: self.flags()?,
+            label: self.label(host)?,
         })
     }
 
@@ -95,6 +100,7 @@ impl FileAttributes {
     pub(crate) fn drift(
         &self,
         host: &dyn Probe,
+        path: &Path,
         current: &FileStat,
     ) -> Result<AttributeDrift, Failure> {
         let is_directory = current.kind == FileKind::Directory;
@@ -117,24 +123,8 @@ impl FileAttributes {
             drift.before.insert("group".into(), current.gid.into());
             drift.after.insert("group".into(), gid.into());
         }
+        Self::drift_of_marks(host, path, current, wanted, &mut drift)?;
         Ok(drift)
-    }
-
-    /// Labels and flags that are asked for and would not be set are refused, not forgotten.
-    fn refuse_labels(&self, host: &dyn Probe) -> Result<(), Failure> {
-        let labels = [&self.seuser, &self.serole, &self.setype, &self.selevel];
-        let has_selinux = || host.stat(Path::new("/sys/fs/selinux/enforce"), true);
-        if labels.iter().any(|label| label.is_some()) && has_selinux()?.is_some() {
-            return Err(Failure::new(
-                "SELinux contexts (seuser, serole, setype, selevel) cannot be set yet; use `command: chcon`",
-            ));
-        }
-        match self.attributes.as_deref() {
-            None | Some("") => Ok(()),
-            Some(_) => Err(Failure::new(
-                "file flags (attributes) cannot be set yet; use `command: chattr`",
-            )),
-        }
     }
 }
 

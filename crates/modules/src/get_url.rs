@@ -191,7 +191,7 @@ impl GetUrl {
         result.insert("msg".into(), "file already exists".into());
         files::describe(host, dest, result)?;
         let mut edits = Edits::of(dest);
-        edits.set_attributes(dest, self.attributes.drift(host, stat)?);
+        edits.set_attributes(dest, self.attributes.drift(host, dest, stat)?);
         Ok(if edits.is_empty() { Check::InSync } else { Check::Drift(Work::Attributes(edits)) })
     }
 
@@ -286,7 +286,7 @@ impl GetUrl {
         response: Response,
         result: &mut Args,
     ) -> Result<(), Failure> {
-        let Destination { path: dest, attributes, wanted } = *target;
+        let Destination { path: dest, ref attributes, wanted } = *target;
         let start = host.now();
         let old = Checksums::of_file(host, dest)?.map(|sums| sums.sha1());
         let length = length_of(&response, self.client.decompress);
@@ -310,7 +310,7 @@ impl GetUrl {
         let written = host.write(WriteFile {
             path: dest,
             content: &mut reader,
-            attributes,
+            attributes: attributes.clone(),
             validate: Some(&mut judge),
             in_place: self.attributes.unsafe_writes,
         });
@@ -323,7 +323,7 @@ impl GetUrl {
             Verdict::Wrong(message) => return Err(Failure::new(message)),
             Verdict::Same => {
                 let drift = match host.stat(dest, true)? {
-                    Some(stat) => self.attributes.drift(host, &stat)?,
+                    Some(stat) => self.attributes.drift(host, dest, &stat)?,
                     None => AttributeDrift::default(),
                 };
                 if drift.is_none() {

@@ -279,7 +279,7 @@ impl Unarchive {
         match &entry.kind {
             Kind::Directory => {
                 if host.stat(&path, false)?.is_none() {
-                    let private = Attributes { mode: Some(0o700), ..attributes };
+                    let private = Attributes { mode: Some(0o700), ..attributes.clone() };
                     host.make_directory(&path, private)?;
                 }
                 let fresh = 0o777 & !host.umask();

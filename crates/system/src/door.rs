@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use model::{Digest, Secret};
 
-use crate::{Command, Output};
+use crate::{Command, FlagChange, LabelChange, Output};
 
 /// An error of the door, with what was being done and to which path.
 #[derive(Debug, thiserror::Error)]
@@ -119,13 +119,15 @@ pub struct GroupEntry {
     pub members: Vec<String>,
 }
 
-/// Owner and mode to set; `None` leaves as it is (on a new file: the process's own, `0666 & !umask`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// Owner, mode, flags and label to set; `None` leaves as it is (on a new file: the process's own, `0666 & !umask`).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Attributes {
     pub mode: Option<u32>,
     pub uid: Option<u32>,
     pub gid: Option<u32>,
+    pub flags: Option<FlagChange>,
+    pub label: Option<LabelChange>,
 }
 
 /// Judges a complete file before it becomes visible.
@@ -179,6 +181,8 @@ pub trait Probe {
     fn list(&self, path: &Path) -> Result<Vec<std::ffi::OsString>>;
     /// Whether the process may read, write or execute a path: `access(2)` with `libc::{R_OK, W_OK, X_OK}`.
     fn access(&self, path: &Path, mode: i32) -> bool;
+    /// The flags of a file or directory as the file system keeps them (`lsattr`); `None` where there are none.
+    fn flags(&self, path: &Path) -> Result<Option<u32>>;
     /// An extended attribute.
     fn xattr(&self, path: &Path, name: &str) -> Result<Option<Vec<u8>>>;
     /// Runs a program that only looks (`dpkg-query`, `systemctl show`). The caller vouches for that.

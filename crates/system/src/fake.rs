@@ -268,8 +268,14 @@ impl Probe for FakeSystem {
         matches!(self.stat(path, true), Ok(Some(stat)) if wanted == 0 || stat.mode & 0o111 != 0)
     }
 
-    fn xattr(&self, _: &Path, _: &str) -> Result<Option<Vec<u8>>> {
-        Ok(None)
+    fn flags(&self, path: &Path) -> Result<Option<u32>> {
+        Ok(self.look("open", path, |tree| tree.marks(path))?.map(|(flags, _)| flags))
+    }
+
+    fn xattr(&self, path: &Path, name: &str) -> Result<Option<Vec<u8>>> {
+        let marks = self.look("read an attribute of", path, |tree| tree.marks(path))?;
+        let label = marks.map(|(_, label)| label).filter(|label| !label.is_empty());
+        Ok(label.filter(|_| name == crate::LABEL).map(String::into_bytes))
     }
 
     fn query(&self, command: &Command) -> Result<Output> {
@@ -355,6 +361,7 @@ impl System for FakeSystem {
             let mut directory = FakeFile::directory(attributes.mode.unwrap_or(0o755));
             directory.uid = attributes.uid.unwrap_or(0);
             directory.gid = attributes.gid.unwrap_or(0);
+            directory.mark(&attributes);
             directory.modified = now;
             tree.create(path, directory)
         })
@@ -395,6 +402,7 @@ impl System for FakeSystem {
                 file.mode = attributes.mode.unwrap_or(file.mode);
                 file.uid = attributes.uid.unwrap_or(file.uid);
                 file.gid = attributes.gid.unwrap_or(file.gid);
+                file.mark(&attributes);
             })
         })
     }
@@ -453,6 +461,8 @@ impl FakeFile {
             mode,
             uid: 0,
             gid: 0,
+            flags: 0,
+            label: String::new(),
             accessed: time,
             modified: time,
         }

@@ -6,6 +6,7 @@
 mod command;
 mod door;
 mod fake;
+mod labels;
 mod real;
 
 pub use command::{Command, Output};
@@ -14,6 +15,7 @@ pub use door::{
     Result, System, Validate, WriteFile,
 };
 pub use fake::{Answer, FakeFile, FakeSystem, Then, command_line};
+pub use labels::{FLAGS, FlagChange, LABEL, LabelChange};
 pub use real::{Context, OutputSink, RealSystem};
 
 /// The directory that a path lies in; that of a bare name is the working directory.

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod execute;
+mod labels;
 mod replace;
 mod touch;
 
@@ -126,6 +127,10 @@ impl Probe for RealSystem {
     fn access(&self, path: &Path, mode: i32) -> bool {
         let flags = AccessFlags::from_bits_truncate(mode);
         nix::unistd::faccessat(nix::fcntl::AT_FDCWD, path, flags, AtFlags::AT_EACCESS).is_ok()
+    }
+
+    fn flags(&self, path: &Path) -> Result<Option<u32>> {
+        labels::flags_at(path)
     }
 
     fn xattr(&self, path: &Path, name: &str) -> Result<Option<Vec<u8>>> {

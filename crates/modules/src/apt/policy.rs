@@ -40,7 +40,12 @@ fn write(mut content: &[u8], mode: u32, host: &dyn System) -> Result<(), Failure
     Ok(host.write(WriteFile {
         path: Path::new(PATH),
         content: &mut content,
-        attributes: Attributes { mode: Some(mode), uid: Some(0), gid: Some(0) },
+        attributes: Attributes {
+            mode: Some(mode),
+            uid: Some(0),
+            gid: Some(0),
+            ..Attributes::default()
+        },
         validate: None,
         in_place: false,
     })?)

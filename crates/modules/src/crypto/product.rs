@@ -161,7 +161,7 @@ impl<'a> Product<'a> {
         }
         let mut edits = Edits::of(&self.target.path);
         if let Some(stat) = current {
-            edits.set_attributes(&self.target.path, file.drift(host, stat)?);
+            edits.set_attributes(&self.target.path, file.drift(host, &self.target.path, stat)?);
         }
         if edits.is_empty() {
             return Ok(Check::InSync);

@@ -31,7 +31,7 @@ pub(super) fn save(
     let differs = sum(&fetched)? != sum(&target)?;
     let attributes = uri.file.resolve(host, old.as_ref(), false)?;
     let is_other = match &old {
-        Some(stat) => !uri.file.drift(host, stat)?.is_none(),
+        Some(stat) => !uri.file.drift(host, &target, stat)?.is_none(),
         None => false,
     };
     if differs {

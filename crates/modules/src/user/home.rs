@@ -20,11 +20,12 @@ pub(super) fn ensure(user: &User, account: &Account, host: &dyn System) -> Resul
         None => default_mode(host)?,
     };
     make_parents(&account.home, host)?;
-    let owner = Attributes { mode: None, uid: Some(account.uid), gid: Some(account.gid) };
-    host.make_directory(&account.home, Attributes { mode: Some(mode), ..owner })?;
+    let owner =
+        Attributes { uid: Some(account.uid), gid: Some(account.gid), ..Attributes::default() };
+    host.make_directory(&account.home, Attributes { mode: Some(mode), ..owner.clone() })?;
     let skeleton = user.skeleton.as_deref().unwrap_or(Path::new("/etc/skel"));
     if host.stat(skeleton, true)?.is_some() {
-        copy_tree(skeleton, &account.home, owner, host, 0)?;
+        copy_tree(skeleton, &account.home, &owner, host, 0)?;
     }
     Ok(())
 }
@@ -40,7 +41,8 @@ fn make_parents(path: &Path, host: &dyn System) -> Result<(), Failure> {
         .take_while(|parent| !host.stat(parent, true).is_ok_and(|found| found.is_some()))
         .collect();
     for parent in missing.into_iter().rev() {
-        let attributes = Attributes { mode: Some(0o755), uid: Some(0), gid: Some(0) };
+        let attributes =
+            Attributes { mode: Some(0o755), uid: Some(0), gid: Some(0), ..Attributes::default() };
         host.make_directory(parent, attributes)?;
     }
     Ok(())
@@ -62,7 +64,7 @@ fn default_mode(host: &dyn Probe) -> Result<u32, Failure> {
 fn copy_tree(
     from: &Path,
     to: &Path,
-    owner: Attributes,
+    owner: &Attributes,
     host: &dyn System,
     depth: usize,
 ) -> Result<(), Failure> {
@@ -72,7 +74,7 @@ fn copy_tree(
     for name in host.list(from)? {
         let (from, to) = (from.join(&name), to.join(&name));
         let Some(stat) = host.stat(&from, false)? else { continue };
-        let attributes = Attributes { mode: Some(stat.mode), ..owner };
+        let attributes = Attributes { mode: Some(stat.mode), ..owner.clone() };
         match stat.kind {
             FileKind::Directory => {
                 host.make_directory(&to, attributes)?;
@@ -80,7 +82,7 @@ fn copy_tree(
             }
             FileKind::Symlink => {
                 host.symlink(&host.read_link(&from)?, &to)?;
-                host.set_attributes(&to, owner, false)?;
+                host.set_attributes(&to, owner.clone(), false)?;
             }
             FileKind::File => {
                 let Some(mut content) = host.open(&from)? else { continue };

@@ -63,9 +63,10 @@ pub(super) fn generate(user: &User, account: &Account, host: &dyn System) -> Res
     let made = host.scratch()?.join("key");
     let command = keygen(user, &made, host)?;
     tool::run(host, &command)?;
-    let owner = Attributes { mode: None, uid: Some(account.uid), gid: Some(account.gid) };
+    let owner =
+        Attributes { uid: Some(account.uid), gid: Some(account.gid), ..Attributes::default() };
     if host.stat(folder, true)?.is_none() {
-        host.make_directory(folder, Attributes { mode: Some(0o700), ..owner })?;
+        host.make_directory(folder, Attributes { mode: Some(0o700), ..owner.clone() })?;
     }
     for (from, to, mode) in
         [(public_path(&made), public_path(&path), 0o644), (made.clone(), path.clone(), 0o600)]
@@ -73,7 +74,7 @@ pub(super) fn generate(user: &User, account: &Account, host: &dyn System) -> Res
         let bytes = host
             .read(&from, LIMIT)?
             .ok_or_else(|| Failure::new("ssh-keygen succeeded, but made no key"))?;
-        let attributes = Attributes { mode: Some(mode), ..owner };
+        let attributes = Attributes { mode: Some(mode), ..owner.clone() };
         let content = &mut bytes.as_slice();
         host.write(WriteFile { path: &to, content, attributes, validate: None, in_place: false })?;
         host.remove(&from)?;
@@ -116,7 +117,7 @@ fn ask_through_environment(
     host.write(WriteFile {
         path: &program,
         content: &mut script.as_bytes(),
-        attributes: Attributes { mode: Some(0o700), uid: None, gid: None },
+        attributes: Attributes { mode: Some(0o700), ..Attributes::default() },
         validate: None,
         in_place: false,
     })?;

@@ -101,6 +101,10 @@ pub(crate) struct Described {
     pub uid: Option<u32>,
     /// Group.
     pub gid: Option<u32>,
+    /// Flags, as `lsattr` has them.
+    pub flags: Option<String>,
+    /// SELinux label.
+    pub label: Option<String>,
     /// Seconds since 1970.
     pub modified: Option<u64>,
     /// Seconds since 1970.

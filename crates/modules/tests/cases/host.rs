@@ -101,10 +101,18 @@ fn fake_file(file: &File) -> FakeFile {
     };
     fake.uid = described.uid.unwrap_or(0);
     fake.gid = described.gid.unwrap_or(0);
+    fake.flags = described.flags.as_deref().map_or(0, flags);
+    fake.label = described.label.clone().unwrap_or_default();
     let time = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
     fake.modified = described.modified.map_or(fake.modified, time);
     fake.accessed = described.accessed.map_or(fake.accessed, time);
     fake
+}
+
+/// Flags from their letters.
+fn flags(letters: &str) -> u32 {
+    let flag = |letter| system::FLAGS.iter().find(|(known, _)| *known == letter);
+    letters.chars().map(|letter| flag(letter).expect("a letter of lsattr").1).sum()
 }
 
 fn kind_of(described: &Described) -> FileKind {
@@ -219,6 +227,8 @@ pub(crate) fn compare(
         claim("mode", described.mode.as_ref(), &mode),
         claim("uid", described.uid.as_ref(), &found.uid),
         claim("gid", described.gid.as_ref(), &found.gid),
+        claim("flags", described.flags.as_deref().map(flags).as_ref(), &found.flags),
+        claim("label", described.label.as_ref(), &found.label),
         claim("modified", described.modified.as_ref(), &seconds(found.modified)),
         claim("accessed", described.accessed.as_ref(), &seconds(found.accessed)),
     ];

@@ -25,10 +25,26 @@ pub struct FakeFile {
     pub uid: u32,
     /// Group.
     pub gid: u32,
+    /// The flags of its file system.
+    pub flags: u32,
+    /// Its SELinux label; empty: none.
+    pub label: String,
     /// When it was last read.
     pub accessed: SystemTime,
     /// When its content last changed.
     pub modified: SystemTime,
+}
+
+impl FakeFile {
+    /// Sets flags and label.
+    pub(super) fn mark(&mut self, attributes: &Attributes) {
+        if let Some(change) = attributes.flags {
+            self.flags = change.over(self.flags);
+        }
+        if let Some(change) = &attributes.label {
+            self.label = change.over(&self.label).unwrap_or_default();
+        }
+    }
 }
 
 #[derive(Default)]
@@ -131,6 +147,11 @@ impl Tree {
         }))
     }
 
+    pub(super) fn marks(&self, path: &Path) -> io::Result<Option<(u32, String)>> {
+        let place = self.locate(path, true)?;
+        Ok(self.get(&place).map(|file| (file.flags, file.label.clone())))
+    }
+
     pub(super) fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
         let place = self.locate(path, true)?;
         match self.get(&place) {
@@ -213,6 +234,7 @@ impl Tree {
         file.mode = attributes.mode.unwrap_or(file.mode);
         file.uid = attributes.uid.unwrap_or(file.uid);
         file.gid = attributes.gid.unwrap_or(file.gid);
+        file.mark(&attributes);
         file.modified = now;
         self.insert(place, file);
         Ok(())

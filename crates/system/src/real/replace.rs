@@ -13,8 +13,8 @@ use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{Mode, fchmod, fstatat};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, unlinkat};
 
-use super::{RealSystem, failed, file_stat, is_absent};
-use crate::{Attributes, Error, FileKind, FileStat, Probe, Result, WriteFile};
+use super::{RealSystem, failed, file_stat, is_absent, labels};
+use crate::{Attributes, Error, FileKind, FileStat, Probe, Result, System, WriteFile};
 
 /// A directory held open, so that nobody can swap it for another, and a name in it.
 pub(super) struct Place<'a> {
@@ -94,25 +94,52 @@ impl RealSystem {
         }
         let old = old.filter(|old| old.kind == FileKind::File);
         let temporary = temporary_name(place.name);
-        let flags =
-            OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let descriptor =
+        let create = |place: &Place<'_>| {
+            let flags = OFlag::O_WRONLY
+                | OFlag::O_CREAT
+                | OFlag::O_EXCL
+                | OFlag::O_NOFOLLOW
+                | OFlag::O_CLOEXEC;
             openat(&place.directory, temporary.as_os_str(), flags, Mode::from_bits_truncate(0o600))
-                .map_err(failed("create a temporary file beside", path))?;
+        };
+        let beside;
+        let (descriptor, aside) = match create(&place) {
+            Ok(descriptor) => (descriptor, None),
+            // A file in a directory that takes no new ones: its content is collected elsewhere.
+            Err(errno) if in_place && old.is_some() && is_refusal(errno) => {
+                beside = self.scratch()?.join(&temporary);
+                let elsewhere = Place::of("write", &beside)?;
+                let descriptor = create(&elsewhere);
+                (descriptor.map_err(failed("create", &beside))?, Some(elsewhere))
+            }
+            Err(errno) => return Err(failed("create a temporary file beside", path)(errno)),
+        };
         let done = self
-            .fill(path, &mut File::from(descriptor), content, attributes, old.as_ref())
-            .and_then(|()| match validate {
-                Some(validate) => validate(&path.with_file_name(&temporary)),
-                None => Ok(()),
+            .fill(path, &mut File::from(descriptor), content, &attributes, old.as_ref())
+            .and_then(|()| match (validate, &aside) {
+                (Some(validate), None) => validate(&path.with_file_name(&temporary)),
+                (Some(validate), Some(aside)) => validate(aside.path),
+                (None, _) => Ok(()),
             })
-            .and_then(|()| match place.put_in_place(&temporary) {
-                Ok(()) => Ok(()),
-                Err(errno) if in_place => self.write_into(&place, &temporary, errno),
-                Err(errno) => Err(cannot_replace(path, errno)),
+            .and_then(|()| match &aside {
+                Some(aside) => self.write_into(aside, &temporary, &place, &attributes),
+                None => match place.put_in_place(&temporary) {
+                    Ok(()) => Ok(()),
+                    Err(errno) if in_place && is_refusal(errno) => {
+                        self.write_into(&place, &temporary, &place, &attributes)
+                    }
+                    Err(errno) => Err(cannot_replace(path, errno)),
+                },
             });
         if let Err(error) = done {
-            place.forget(&temporary);
+            aside.as_ref().unwrap_or(&place).forget(&temporary);
             return Err(error);
+        }
+        if let Some(change) = attributes.flags {
+            let how = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+            let file = openat(&place.directory, place.name, how, Mode::empty())
+                .map_err(failed("set the flags of", path))?;
+            labels::Flags::begin(path, File::from(file), change)?.finish()?;
         }
         place.sync("write")
     }
@@ -123,7 +150,7 @@ impl RealSystem {
         path: &Path,
         new: &mut File,
         content: &mut dyn Read,
-        wanted: Attributes,
+        wanted: &Attributes,
         old: Option<&FileStat>,
     ) -> Result<()> {
         self.copy(path, content, new)?;
@@ -141,6 +168,9 @@ impl RealSystem {
         }
         if old.is_some() {
             keep_xattrs(path, new, self.own_uid() == 0)?;
+        }
+        if let Some(label) = &wanted.label {
+            labels::set_label(path, &through_proc(new.as_fd()), label)?;
         }
         let mode = wanted.mode.or(old.map(|old| old.mode)).unwrap_or_else(|| 0o666 & !self.umask());
         fchmod(&*new, Mode::from_bits_truncate(mode)).map_err(failed("set the mode of", path))?;
@@ -161,27 +191,35 @@ impl RealSystem {
     }
 
     /// The way out where a rename cannot replace the file (`unsafe_writes`): its content is overwritten.
-    fn write_into(&self, place: &Place<'_>, temporary: &OsStr, refusal: Errno) -> Result<()> {
-        if !matches!(refusal, Errno::EBUSY | Errno::EXDEV | Errno::EPERM | Errno::EACCES) {
-            return Err(cannot_replace(place.path, refusal));
-        }
-        let open = |name: &OsStr, how: OFlag| {
-            openat(
-                &place.directory,
-                name,
-                how | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC,
-                Mode::empty(),
-            )
-            .map(File::from)
-            .map_err(failed("write", place.path))
+    fn write_into(
+        &self,
+        source: &Place<'_>,
+        temporary: &OsStr,
+        place: &Place<'_>,
+        wanted: &Attributes,
+    ) -> Result<()> {
+        let open = |directory: &OwnedFd, name: &OsStr, how: OFlag| {
+            let how = how | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+            openat(directory, name, how, Mode::empty())
+                .map(File::from)
+                .map_err(failed("write", place.path))
         };
-        let mut from = open(temporary, OFlag::O_RDONLY)?;
-        let mut to = open(place.name, OFlag::O_WRONLY | OFlag::O_TRUNC)?;
+        let mut from = open(&source.directory, temporary, OFlag::O_RDONLY)?;
+        let mut to = open(&place.directory, place.name, OFlag::O_WRONLY | OFlag::O_TRUNC)?;
         self.copy(place.path, &mut from, &mut to)?;
         to.sync_all().map_err(failed("write", place.path))?;
-        place.forget(temporary);
-        Ok(())
+        source.forget(temporary);
+        let others = Attributes { flags: None, ..wanted.clone() };
+        if others == Attributes::default() {
+            return Ok(());
+        }
+        self.set_attributes(place.path, others, false)
     }
+}
+
+/// The answers to a rename, or to a new file, that leave writing into the old one as a way.
+fn is_refusal(errno: Errno) -> bool {
+    matches!(errno, Errno::EBUSY | Errno::EXDEV | Errno::EPERM | Errno::EACCES | Errno::EROFS)
 }
 
 fn refuse_to_replace(path: &Path, kind: FileKind) -> Result<()> {

@@ -15,7 +15,7 @@ use nix::unistd::{
 };
 
 use super::replace::{Place, temporary_name, through_proc};
-use super::{RealSystem, failed, file_stat};
+use super::{RealSystem, failed, file_stat, labels};
 use crate::{Attributes, Command, Dialogue, FileKind, Output, Probe, Result, System, WriteFile};
 
 impl System for RealSystem {
@@ -41,11 +41,21 @@ impl System for RealSystem {
                 (0o777 & !self.umask()) | inherited
             });
             fchmod(&made, Mode::from_bits_truncate(mode))?;
-            nix::unistd::fsync(&made)
+            nix::unistd::fsync(&made)?;
+            Ok(made)
         };
-        finish().map_err(|errno: Errno| {
+        let labelled =
+            finish().map_err(|errno: Errno| failed(DOING, path)(errno)).and_then(|made| {
+                if let Some(label) = &attributes.label {
+                    labels::set_label(path, &through_proc(made.as_fd()), label)?;
+                }
+                match attributes.flags {
+                    Some(change) => labels::Flags::begin(path, File::from(made), change)?.finish(),
+                    None => Ok(()),
+                }
+            });
+        labelled.inspect_err(|_| {
             let _ = unlinkat(place.fd(), place.name, UnlinkatFlags::RemoveDir);
-            failed(DOING, path)(errno)
         })?;
         place.sync(DOING)
     }
@@ -106,6 +116,14 @@ impl System for RealSystem {
             nix::fcntl::open(path, OFlag::O_PATH | OFlag::O_CLOEXEC | no_follow, Mode::empty())
                 .map_err(failed("set attributes of", path))?;
         let stat = file_stat(&fstat(&held).map_err(failed("look at", path))?);
+        let by_descriptor = through_proc(held.as_fd());
+        let flags = match attributes.flags.filter(|_| stat.kind != FileKind::Symlink) {
+            None => None,
+            Some(change) => {
+                let file = labels::open(&by_descriptor).map_err(failed("open", path))?;
+                Some(labels::Flags::begin(path, file, change)?)
+            }
+        };
         let uid = attributes.uid.map(Uid::from_raw);
         let gid = attributes.gid.map(Gid::from_raw);
         if uid.is_some() || gid.is_some() {
@@ -115,7 +133,6 @@ impl System for RealSystem {
         if stat.kind == FileKind::Symlink {
             return Ok(());
         }
-        let by_descriptor = through_proc(held.as_fd());
         // A change of owner takes setuid and setgid away: they are put back.
         if let Some(mode) =
             attributes.mode.or((uid.is_some() || gid.is_some()).then_some(stat.mode))
@@ -123,13 +140,16 @@ impl System for RealSystem {
             std::fs::set_permissions(&by_descriptor, std::fs::Permissions::from_mode(mode))
                 .map_err(failed("set the mode of", path))?;
         }
+        if let Some(label) = &attributes.label {
+            labels::set_label(path, &by_descriptor, label)?;
+        }
         if matches!(stat.kind, FileKind::File | FileKind::Directory) {
             // What may not be read cannot be synced either.
             if let Ok(file) = File::open(&by_descriptor) {
                 file.sync_all().map_err(failed("set attributes of", path))?;
             }
         }
-        Ok(())
+        flags.map_or(Ok(()), labels::Flags::finish)
     }
 
     fn set_times(
