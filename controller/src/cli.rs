@@ -9,6 +9,7 @@ mod completion;
 mod config;
 mod console;
 mod doc;
+mod explain;
 mod facts;
 mod galaxy;
 mod inventory;

@@ -3,6 +3,7 @@
 mod bad_content;
 mod bad_input;
 mod enrolment;
+mod explain;
 mod faults;
 mod house;
 mod quickstart;

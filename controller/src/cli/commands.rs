@@ -13,8 +13,8 @@ use clap::{Arg, ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parse
 
 use super::{Cli, GlobalArgs};
 use super::{
-    agents, assess, compat, completion, config, console, doc, facts, galaxy, inventory, ping,
-    playbook, pull,
+    agents, assess, compat, completion, config, console, doc, explain, facts, galaxy, inventory,
+    ping, playbook, pull,
 };
 use super::{run, runs, serve, token, vault};
 use crate::error::CliError;
@@ -58,6 +58,8 @@ commands! {
     Playbook(playbook::PlaybookArgs) => playbook::playbook, as "ansible-playbook";
     /// Say which tasks of a project run natively, by Python or not at all
     Assess(assess::AssessArgs) => assess::assess;
+    /// Say where a variable of a host comes from
+    Explain(explain::ExplainArgs) => explain::explain;
     /// Run one module on the hosts of a pattern
     Run(run::RunArgs) => run::run, as "ansible";
     /// Encrypt and decrypt files and values

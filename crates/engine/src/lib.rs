@@ -11,6 +11,7 @@ mod actions;
 mod attributes;
 mod cursor;
 mod events;
+mod explain;
 mod fact_cache;
 mod includes;
 mod lookups;
@@ -28,6 +29,7 @@ mod walk;
 mod world;
 
 pub use actions::names as action_names;
+pub use explain::{Candidate, Explanation, Place, View};
 pub use fact_cache::FactCache;
 pub use options::{Defaults, Gathering, Options};
 pub use person::Person;

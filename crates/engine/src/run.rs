@@ -44,6 +44,40 @@ impl Run {
     /// Plays everything. Errors of the content are events too ([`EventKind::Aborted`]); the last event is always
     /// [`EventKind::RunFinished`].
     pub async fn play(self) -> RunStatus {
+        let (world, playbooks) = self.into_world();
+        if world.options.flush_cache {
+            let hosts: Vec<HostName> =
+                read(&world.inventory).hosts().map(|host| host.name.clone()).collect();
+            hosts.iter().for_each(|host| world.uncache(host));
+        }
+        let paths = playbooks.iter().map(|playbook| playbook.path.display().to_string()).collect();
+        world.events.send(EventKind::RunStarted { playbooks: paths, check: world.options.check });
+        let end = play_all(&world, &playbooks).await;
+        if let Err(diagnostic) = &end {
+            world.events.send(EventKind::Aborted { message: diagnostic.render(Style::Plain) });
+        }
+        if let Some(name) = &*read(&world.start_at) {
+            world.events.warn(format!(
+                "No matching task \"{name}\" found. Note: --start-at-task can only follow static includes."
+            ));
+        }
+        world.links.close().await;
+        let recap = world.events.recap();
+        let status = match (end, recap.exit_code()) {
+            (Err(_), _) => RunStatus::Aborted,
+            (Ok(BatchEnd::Quit), _) => RunStatus::Cancelled,
+            (Ok(_), 0) => RunStatus::Succeeded,
+            (Ok(_), _) => RunStatus::Failed,
+        };
+        if let Some(stats) = read(&world.stats).to_json() {
+            world.events.send(EventKind::CustomStats { stats });
+        }
+        world.events.send(EventKind::RunFinished { recap, status });
+        status
+    }
+
+    /// What the whole run shares, and what is to be played.
+    pub(crate) fn into_world(self) -> (Arc<World>, Vec<Playbook>) {
         let Self { playbooks, inventory, options, links, blobs, loader, mut environment, events } =
             self;
         let mut extra: IndexMap<Arc<str>, Value> = IndexMap::new();
@@ -63,7 +97,7 @@ impl Run {
                 options,
                 inventory: RwLock::new(inventory),
                 hosts: Hosts::default(),
-                links: links.clone(),
+                links,
                 blobs,
                 loader,
                 packages: crate::python::Packages::default(),
@@ -71,35 +105,7 @@ impl Run {
                 stats: RwLock::default(),
             }
         });
-        if world.options.flush_cache {
-            let hosts: Vec<HostName> =
-                read(&world.inventory).hosts().map(|host| host.name.clone()).collect();
-            hosts.iter().for_each(|host| world.uncache(host));
-        }
-        let paths = playbooks.iter().map(|playbook| playbook.path.display().to_string()).collect();
-        world.events.send(EventKind::RunStarted { playbooks: paths, check: world.options.check });
-        let end = play_all(&world, &playbooks).await;
-        if let Err(diagnostic) = &end {
-            world.events.send(EventKind::Aborted { message: diagnostic.render(Style::Plain) });
-        }
-        if let Some(name) = &*read(&world.start_at) {
-            world.events.warn(format!(
-                "No matching task \"{name}\" found. Note: --start-at-task can only follow static includes."
-            ));
-        }
-        links.close().await;
-        let recap = world.events.recap();
-        let status = match (end, recap.exit_code()) {
-            (Err(_), _) => RunStatus::Aborted,
-            (Ok(BatchEnd::Quit), _) => RunStatus::Cancelled,
-            (Ok(_), 0) => RunStatus::Succeeded,
-            (Ok(_), _) => RunStatus::Failed,
-        };
-        if let Some(stats) = read(&world.stats).to_json() {
-            world.events.send(EventKind::CustomStats { stats });
-        }
-        world.events.send(EventKind::RunFinished { recap, status });
-        status
+        (world, playbooks)
     }
 }
 
@@ -178,7 +184,7 @@ async fn play_batch(
 }
 
 /// Facts, pre_tasks, roles, tasks, post_tasks, with handlers flushed between; with `force_handlers` also after a failure.
-fn root_block(
+pub(crate) fn root_block(
     world: &World,
     play: &Arc<Play>,
     builder: &mut Builder,
@@ -233,7 +239,7 @@ fn root_block(
 }
 
 /// The play's scope before its hosts are known.
-fn play_scope(world: &Arc<World>, play: &Arc<Play>) -> Result<PlayScope, Diagnostic> {
+pub(crate) fn play_scope(world: &Arc<World>, play: &Arc<Play>) -> Result<PlayScope, Diagnostic> {
     let mut scope = PlayScope {
         directory: play.directory.clone(),
         hosts: Vec::new(),
@@ -357,7 +363,11 @@ fn with_play_templar<T>(
     look(&Templar::new(&world.environment, &seen, &files)).map_err(|error| error.or_at(&play.span))
 }
 
-fn play_name(world: &World, play: &Play, scope: &PlayScope) -> Result<String, Diagnostic> {
+pub(crate) fn play_name(
+    world: &World,
+    play: &Play,
+    scope: &PlayScope,
+) -> Result<String, Diagnostic> {
     let patterns = || play.hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
     with_play_templar(world, play, scope, |templar| {
         Ok(match &play.common.name {
@@ -367,7 +377,7 @@ fn play_name(world: &World, play: &Play, scope: &PlayScope) -> Result<String, Di
     })
 }
 
-fn select_hosts(
+pub(crate) fn select_hosts(
     world: &World,
     play: &Play,
     scope: &PlayScope,
@@ -514,7 +524,7 @@ fn strategy(
 }
 
 /// `vars_files`, for each host: a name may be a template over the host's variables, a list means the first that exists.
-fn load_vars_files(
+pub(crate) fn load_vars_files(
     world: &World,
     play: &Play,
     scope: &mut PlayScope,

@@ -37,6 +37,37 @@ pub enum Level {
     Magic,
 }
 
+impl Level {
+    /// What people call it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::RoleDefaults => "role defaults",
+            Self::InventoryGroupAll => "inventory, group all",
+            Self::InventoryGroup => "inventory, group",
+            Self::InventoryGroupVarsAll => "group_vars/all beside the inventory",
+            Self::PlaybookGroupVarsAll => "group_vars/all beside the playbook",
+            Self::InventoryGroupVars => "group_vars beside the inventory",
+            Self::PlaybookGroupVars => "group_vars beside the playbook",
+            Self::InventoryHost => "inventory, host",
+            Self::InventoryHostVars => "host_vars beside the inventory",
+            Self::PlaybookHostVars => "host_vars beside the playbook",
+            Self::Facts => "facts of the host",
+            Self::PlayVars => "vars of the play",
+            Self::VarsPrompt => "vars_prompt",
+            Self::VarsFiles => "vars_files",
+            Self::RoleVars => "role vars",
+            Self::BlockVars => "vars of a block",
+            Self::TaskVars => "vars of the task",
+            Self::IncludeVars => "include_vars",
+            Self::SetFacts => "set_fact or register",
+            Self::RoleParams => "parameters of a role",
+            Self::IncludeParams => "parameters of an include or role",
+            Self::ExtraVars => "extra vars",
+            Self::Magic => "Muster itself",
+        }
+    }
+}
+
 /// Variables of one level and source.
 #[derive(Debug, Clone)]
 pub struct Layer {
