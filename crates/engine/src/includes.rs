@@ -59,7 +59,9 @@ pub(crate) fn load(
                 ..RoleRequest::default()
             };
             let role = world.loader.role(&request, &place).map_err(|error| error.or_at(span))?;
-            Ok(builder.role(&role, &context, key))
+            let mut given = including.task.common.vars.clone();
+            given.extend(include.params.clone());
+            Ok(builder.called_role(&role, &context, key, &given))
         }
     }
 }

@@ -28,7 +28,7 @@ use crate::scope::{PlayScope, TaskFiles};
 use crate::state::{Fate, HostState, read};
 use crate::tags;
 use crate::task::TaskDone;
-use crate::walk::{Builder, Planned, PlayedRole};
+use crate::walk::{Builder, Planned, PlayedRole, RoleUse};
 use crate::world::World;
 use round::Round;
 use start::Start;
@@ -90,6 +90,8 @@ struct Walker {
     begun: bool,
     /// Uses of roles that `meta: end_role` left.
     left_roles: Vec<Arc<PlayedRole>>,
+    /// Uses of roles with `allow_duplicates: false` that it began and did not fail in.
+    single_uses: Vec<Arc<RoleUse>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,13 +108,34 @@ impl Walker {
         read(&self.state).fate
     }
 
+    /// It begins a task.
+    fn begin(&mut self, planned: &Planned) {
+        self.begun = true;
+        for single in planned.role.iter().flat_map(|role| role.single_uses()) {
+            if !self.single_uses.iter().any(|known| Arc::ptr_eq(known, single)) {
+                self.single_uses.push(single.clone());
+            }
+        }
+    }
+
+    /// The task failed: the uses of roles that it belongs to may be tried again.
+    fn fail(&mut self, planned: &Planned) {
+        let mut failed = planned.role.iter().flat_map(|role| role.single_uses()).peekable();
+        if failed.peek().is_some() {
+            let failed: Vec<_> = failed.collect();
+            self.single_uses.retain(|known| !failed.iter().any(|one| Arc::ptr_eq(known, one)));
+        }
+        self.cursor.fail();
+    }
+
     fn peek(&mut self, world: &World, scope: &PlayScope) -> Option<Place> {
-        let Self { cursor, state, left_roles, start, .. } = self;
+        let Self { cursor, state, left_roles, single_uses, start, .. } = self;
         cursor.peek(|leaf| match leaf.task.handler {
             Some(number) => read(state).notified.contains(&number),
             None => {
                 start.lets(leaf)
                     && !left_roles.iter().any(|role| leaf.task.is_within(role))
+                    && !repeats(&leaf.task, single_uses)
                     && is_chosen(world, scope, state, &leaf.task)
             }
         })
@@ -135,8 +158,15 @@ impl<'a> Batch<'a> {
             let cursor = Cursor::new(root.clone());
             let start = Start::find(world, &scope, &state, root);
             let stand = Stand::Idle;
-            let walker =
-                Walker { cursor, state, stand, start, begun: false, left_roles: Vec::new() };
+            let walker = Walker {
+                cursor,
+                state,
+                stand,
+                start,
+                begun: false,
+                left_roles: Vec::new(),
+                single_uses: Vec::new(),
+            };
             (host.clone(), walker)
         };
         let walkers: IndexMap<HostName, Walker> = hosts.iter().map(walker).collect();
@@ -304,6 +334,12 @@ impl<'a> Batch<'a> {
             self.world.events.warn_once(&warning);
         }
     }
+}
+
+/// Whether a task belongs to a use of a role that the host has gone through, by another include or import.
+fn repeats(planned: &Planned, gone_through: &[Arc<RoleUse>]) -> bool {
+    let mut single = planned.role.iter().flat_map(|role| role.single_uses());
+    single.any(|one| gone_through.iter().any(|known| known == one && !Arc::ptr_eq(known, one)))
 }
 
 /// What stands for the name of a task without one: the action, for a role with the role's name as written.

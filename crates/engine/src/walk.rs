@@ -2,6 +2,7 @@
 //!
 //! Pure: what is decided here depends on the content alone, not on hosts.
 
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use indexmap::IndexSet;
@@ -83,8 +84,26 @@ pub(crate) struct PlayedRole {
     pub(crate) parent: Option<Arc<Self>>,
     /// It is a dependency of its parent, which did not include or import it.
     pub(crate) is_dependency: bool,
+    /// An include or import of it says `allow_duplicates: false`.
+    once: Option<Arc<RoleUse>>,
     /// Variables of its dependencies, which it sees below its own.
     dependencies: Vec<(Arc<Layer>, Arc<Layer>)>,
+}
+
+/// What makes two uses of a role the same, for includes and imports with `allow_duplicates: false`.
+#[derive(Debug, PartialEq)]
+pub(crate) struct RoleUse {
+    role: PathBuf,
+    /// Which of its files.
+    from: [Option<String>; 4],
+    /// The variables that the include or import gives it.
+    given: Vars,
+}
+
+impl RoleUse {
+    fn new(role: &Role, given: &Vars) -> Arc<Self> {
+        Arc::new(Self { role: role.path.clone(), from: role.from.clone(), given: given.clone() })
+    }
 }
 
 impl PlayedRole {
@@ -104,8 +123,14 @@ impl PlayedRole {
             parents,
             parent: parent.cloned(),
             is_dependency,
+            once: None,
             dependencies,
         }
+    }
+
+    /// The uses, of itself and of those that brought it in, that a host goes through once.
+    pub(crate) fn single_uses(&self) -> impl Iterator<Item = &Arc<RoleUse>> {
+        self.lineage().filter_map(|played| played.once.as_ref())
     }
 
     /// The role and those that brought it in, nearest first.
@@ -211,8 +236,9 @@ impl Context {
         self
     }
 
-    fn of_role(&self, role: &Arc<Role>, is_dependency: bool) -> Self {
-        let played = PlayedRole::new(role, self.role.as_ref(), is_dependency);
+    fn of_role(&self, role: &Arc<Role>, is_dependency: bool, once: Option<Arc<RoleUse>>) -> Self {
+        let played =
+            PlayedRole { once, ..PlayedRole::new(role, self.role.as_ref(), is_dependency) };
         let mut inner = self.inside(&role.common, Level::BlockVars, "role");
         inner.role = Some(Arc::new(played));
         inner.with_params(&format!("role {}", role.name), role.params.clone())
@@ -270,8 +296,22 @@ impl Builder {
         match item {
             Item::Task(task) => Node::Leaf(Arc::new(planned(task, context, key.clone(), None))),
             Item::Block(block) => Node::Block(Arc::new(self.block(block, context, key))),
-            Item::Role(role) => Node::Block(Arc::new(self.role(role, context, key))),
+            Item::Role(role) => {
+                Node::Block(Arc::new(self.called_role(role, context, key, &role.common.vars)))
+            }
         }
+    }
+
+    /// The nodes of a role that a task includes or imports, giving it variables.
+    pub(crate) fn called_role(
+        &mut self,
+        role: &Arc<Role>,
+        context: &Context,
+        key: &Key,
+        given: &Vars,
+    ) -> BlockNode<Planned> {
+        let once = (!role.allow_duplicates).then(|| RoleUse::new(role, given));
+        self.use_role(role, context, key, once)
     }
 
     fn block(&mut self, block: &Block, context: &Context, key: &Key) -> BlockNode<Planned> {
@@ -283,15 +323,26 @@ impl Builder {
         }
     }
 
-    /// The nodes of a role: its dependencies, then its own tasks.
+    /// The nodes of a role of `roles:`: its dependencies, then its own tasks.
     pub(crate) fn role(
         &mut self,
         role: &Arc<Role>,
         context: &Context,
         key: &Key,
     ) -> BlockNode<Planned> {
+        self.use_role(role, context, key, None)
+    }
+
+    fn use_role(
+        &mut self,
+        role: &Arc<Role>,
+        context: &Context,
+        key: &Key,
+        once: Option<Arc<RoleUse>>,
+    ) -> BlockNode<Planned> {
         self.used.push(role.name.clone());
-        self.unfold(role, &context.of_role(role, false), key, role.public && !self.private)
+        let inner = context.of_role(role, false, once);
+        self.unfold(role, &inner, key, role.public && !self.private)
     }
 
     fn unfold(
@@ -305,7 +356,7 @@ impl Builder {
         for (index, dependency) in role.dependencies.iter().enumerate() {
             self.dependent.insert(dependency.name.clone());
             if self.should_play(dependency) {
-                let inner = inner.of_role(dependency, true);
+                let inner = inner.of_role(dependency, true, None);
                 let block = self.unfold(dependency, &inner, &key.child(index), public);
                 body.push(Node::Block(Arc::new(block)));
             }
@@ -357,7 +408,9 @@ impl Builder {
                     let inner = context.inside(&block.common, Level::BlockVars, "block");
                     self.add_handlers(&block.body, &inner);
                 }
-                Item::Role(role) => self.handlers(&role.handlers, &context.of_role(role, false)),
+                Item::Role(role) => {
+                    self.handlers(&role.handlers, &context.of_role(role, false, None))
+                }
             }
         }
     }

@@ -43,8 +43,10 @@ impl<'a> Reader<'a> {
     pub(crate) fn task_file(&self, name: &str, at: Option<&Span>) -> Result<Vec<Item>> {
         let candidates = self.task_files(name);
         let Some(path) = candidates.iter().find(|path| self.loader.source.is_file(path)) else {
-            let error = Diagnostic::error(format!("there is no file of tasks `{name}`"))
-                .note(format!("searched: {}", list_paths(&candidates)));
+            let error =
+                Diagnostic::error(format!("Could not find or access '{name}' on the controller"))
+                    .missing()
+                    .note(format!("searched: {}", list_paths(&candidates)));
             return Err(point(error, at));
         };
         let reader = self.entering(path, at)?;

@@ -33,6 +33,7 @@ pub struct Diagnostic(Box<Content>);
 struct Content {
     severity: Severity,
     locked: bool,
+    missing: bool,
     message: String,
     span: Option<Span>,
     label: Option<String>,
@@ -65,6 +66,7 @@ impl Diagnostic {
         Self(Box::new(Content {
             severity,
             locked: false,
+            missing: false,
             message,
             span: None,
             label: None,
@@ -118,6 +120,17 @@ impl Diagnostic {
     /// Whether something could not be decrypted.
     pub fn is_locked(&self) -> bool {
         self.0.locked
+    }
+
+    /// Nothing is wrong with what was read: it names a file or a directory that is not there.
+    pub fn missing(mut self) -> Self {
+        self.0.missing = true;
+        self
+    }
+
+    /// Whether something that was named is not there.
+    pub fn is_missing(&self) -> bool {
+        self.0.missing
     }
 
     /// What is wrong, in one line, without the place.

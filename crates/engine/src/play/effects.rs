@@ -3,6 +3,7 @@
 use model::{EventKind, HostName};
 use yaml::Diagnostic;
 
+use super::includes::Wanted;
 use super::round::settle;
 use super::{Batch, Stand};
 use crate::actions::Effect;
@@ -36,7 +37,15 @@ impl Batch<'_> {
             }
         }
         for effect in std::mem::take(&mut done.effects) {
-            self.apply(id, planned, (&host, &receivers), effect)?;
+            match effect.effect {
+                // What one host included for all runs on that host.
+                Effect::Include(include) => {
+                    let wanted = Wanted { include: *include, result: done.result.clone() };
+                    let round = self.rounds.get_mut(&id).expect("the round is under way");
+                    round.includes.push(wanted);
+                }
+                _ => self.apply(planned, &receivers, effect)?,
+            }
         }
         let notify = std::mem::take(&mut done.notify);
         self.advance(id, planned, done, &movers);
@@ -101,9 +110,8 @@ impl Batch<'_> {
 
     fn apply(
         &mut self,
-        id: usize,
         planned: &Planned,
-        (host, receivers): (&HostName, &[HostName]),
+        receivers: &[HostName],
         TaskEffect { of, effect }: TaskEffect,
     ) -> Result<(), Diagnostic> {
         let owner = [of];
@@ -166,11 +174,7 @@ impl Batch<'_> {
                 }
                 self.publish_groups();
             }
-            // What one host included for all runs on that host.
-            Effect::Include(include) => {
-                let round = self.rounds.get_mut(&id).expect("the round is under way");
-                round.includes.push((host.clone(), *include));
-            }
+            Effect::Include(_) => unreachable!("includes wait for the other hosts"),
         }
         Ok(())
     }

@@ -7,8 +7,9 @@ use model::{EventKind, HostName, Outcome};
 use tokio::task::JoinError;
 use yaml::Diagnostic;
 
+use super::includes::Wanted;
 use super::{Batch, BatchEnd, Place, Stand};
-use crate::actions::{self, Include};
+use crate::actions;
 use crate::attributes::{Keywords, count, to_bool};
 use crate::cursor::Key;
 use crate::events::Announcement;
@@ -31,7 +32,7 @@ pub(super) struct Round {
     limit: usize,
     /// All hosts share what the first one does.
     pub(super) run_once: bool,
-    pub(super) includes: Vec<(HostName, Include)>,
+    pub(super) includes: Vec<Wanted>,
     /// Hosts that failed or did not answer, and nothing says to ignore it.
     pub(super) losses: Vec<HostName>,
 }
@@ -74,7 +75,7 @@ impl Batch<'_> {
             if run_once { VecDeque::from([hosts[0]]) } else { hosts.iter().copied().collect() };
         for number in &hosts {
             self.walkers[*number].stand = Stand::Busy;
-            self.walkers[*number].begun = true;
+            self.walkers[*number].begin(planned);
         }
         self.begun += 1;
         let id = self.begun;
@@ -173,7 +174,8 @@ impl Batch<'_> {
     /// Every host has done the task.
     fn finish(&mut self, mut round: Round) -> Result<(), Diagnostic> {
         let includes = std::mem::take(&mut round.includes);
-        self.insert_includes(&round.leaf, includes)?;
+        let unread = self.insert_includes(&round.leaf, includes)?;
+        round.losses.extend(unread);
         for number in &round.hosts {
             let walker = &mut self.walkers[*number];
             if walker.stand == Stand::Busy {
@@ -231,7 +233,7 @@ impl Batch<'_> {
             state.set("ansible_failed_task", task);
             state.set("ansible_failed_result", jinja::Value::from_object(outcome.to_args()));
         }
-        walker.cursor.fail();
+        walker.fail(planned);
         settle(walker);
     }
 

@@ -185,7 +185,7 @@ impl Reader<'_> {
             defaults_from: option("defaults_from")?,
             handlers_from: option("handlers_from")?,
             public: flag("public").unwrap_or(true),
-            allow_duplicates: flag("allow_duplicates"),
+            allow_duplicates: Some(flag("allow_duplicates").unwrap_or(true)),
             rolespec_validate: flag("rolespec_validate"),
             common: task.common.clone(),
             params: Vars::new(),
@@ -197,7 +197,8 @@ impl Reader<'_> {
 }
 
 /// An include says what it includes, and carries only the keywords of an include.
-pub(super) fn check_include(action: &Action, fields: &[(Node, Node)]) -> Result<()> {
+pub(super) fn check_include(task: &Task, fields: &[(Node, Node)]) -> Result<()> {
+    let action = &task.action;
     for pair in fields {
         let field = Field::new(pair, On::Include)?;
         let is_own = On::Include.admits(field.name)
@@ -218,7 +219,7 @@ pub(super) fn check_include(action: &Action, fields: &[(Node, Node)]) -> Result<
             .at(origin_of(apply, &action.span)));
     }
     if &*action.name == "include_tasks" {
-        return included_file(action).map(|_| ());
+        return included_file(task).map(|_| ());
     }
     only_options(action, ROLE_OPTIONS)?;
     let wrong =
@@ -234,14 +235,15 @@ pub(super) fn check_include(action: &Action, fields: &[(Node, Node)]) -> Result<
 }
 
 /// The file that an include or import of tasks names.
-pub(super) fn included_file(action: &Action) -> Result<Value> {
+pub(super) fn included_file(task: &Task) -> Result<Value> {
+    let action = &task.action;
     let options: &[&str] =
         if &*action.name == "import_tasks" { &["file"] } else { &["file", "apply"] };
     only_options(action, options)?;
     match action.free_form.as_ref().or_else(|| action.args.get("file")) {
         Some(file) => Ok(file.clone()),
-        None => Err(Diagnostic::error(format!("`{}` names no file", action.written))
-            .at(&action.span)
+        None => Err(Diagnostic::error(format!("No file specified for {}", action.written))
+            .at(&task.span)
             .hint(format!("`{}: file.yml`", action.written))),
     }
 }

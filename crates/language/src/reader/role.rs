@@ -120,6 +120,13 @@ impl Reader<'_> {
             tasks,
             handlers: own.role_tasks(&path, "handlers", request.handlers_from.as_deref(), at)?,
             public: request.public,
+            from: [
+                &request.tasks_from,
+                &request.vars_from,
+                &request.defaults_from,
+                &request.handlers_from,
+            ]
+            .map(Clone::clone),
             path,
         }))
     }
@@ -148,7 +155,8 @@ impl Reader<'_> {
             None => Err(Diagnostic::error(format!(
                 "the role '{name}' was not found in {}",
                 searched(&paths, name)
-            ))),
+            ))
+            .missing()),
         }
     }
 

@@ -147,7 +147,7 @@ impl Reader<'_> {
             "import_tasks" => {
                 let place = self.place.knowing(Level::TaskVars, "import_tasks", &task.common.vars);
                 let reader = Reader::new(self.loader, place);
-                let file = included_file(&task.action)?;
+                let file = included_file(&task)?;
                 let name = self.loader.static_text(&file, &reader.place)?;
                 let at = file.origin().map_or(&task.action.span, |origin| origin);
                 let body = reader.task_file(&name, Some(at))?;
@@ -156,7 +156,7 @@ impl Reader<'_> {
             }
             "import_role" => self.import_role(&task).map(Item::Role),
             "include_tasks" | "include_role" => {
-                check_include(&task.action, fields)?;
+                check_include(&task, fields)?;
                 Ok(Item::Task(Arc::new(task)))
             }
             _ => Ok(Item::Task(Arc::new(task))),
