@@ -20,6 +20,7 @@ mod runner;
 mod server;
 mod settings;
 mod terminal;
+mod typing;
 mod ways;
 
 use std::process::ExitCode;

@@ -4,8 +4,12 @@ use std::io::{self, BufRead as _, Write as _};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use engine::{Answer, Question, Until};
+use nix::unistd;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
+
+use crate::{terminal, typing};
 
 /// A reporter that takes longer than this to show what has happened does not hold up a question.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -27,26 +31,44 @@ impl Typist {
 
 #[async_trait]
 impl engine::Person for Typist {
-    async fn ask(&self, text: &str, after: u64) -> Option<String> {
+    fn is_there(&self) -> bool {
+        terminal::is_typing() && unistd::tcgetpgrp(io::stdin()) == Ok(unistd::getpgrp())
+    }
+
+    async fn ask(&self, question: Question, after: u64) -> Answer {
         let mut shown = self.shown.clone();
         let expected = self.earlier + after;
         // Late or never: the question is asked all the same.
         let _ = timeout(PATIENCE, shown.wait_for(|shown| *shown >= expected)).await;
         let (answer, answered) = oneshot::channel();
-        let text = text.to_owned();
-        // A thread of its own: an interrupted run must not wait for someone to type.
-        std::thread::spawn(move || answer.send(read_answer(&text).ok().flatten()));
-        answered.await.ok().flatten()
+        if question.until == Until::Line {
+            // A thread of its own: an interrupted run must not wait for someone to type.
+            std::thread::spawn(move || answer.send(read_line(&question.text)));
+        } else {
+            // Not left behind when the program ends: the terminal must be as it was before.
+            tokio::task::spawn_blocking(move || {
+                let given = typing::ask(&question, || !answer.is_closed());
+                answer.send(given.unwrap_or(Answer::Nobody))
+            });
+        }
+        answered.await.unwrap_or(Answer::Nobody)
     }
 }
 
-/// `None` at the end of the input.
-fn read_answer(text: &str) -> io::Result<Option<String>> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()?;
-    drop(out);
-    let mut line = String::new();
-    let length = io::stdin().lock().read_line(&mut line)?;
-    Ok((length > 0).then(|| line.trim_end_matches(['\r', '\n']).to_owned()))
+fn read_line(text: &str) -> Answer {
+    let read = || -> io::Result<String> {
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        out.flush()?;
+        drop(out);
+        let mut line = String::new();
+        io::stdin().lock().read_line(&mut line)?;
+        Ok(line)
+    };
+    match read() {
+        Ok(line) if !line.is_empty() => {
+            Answer::Text(line.trim_end_matches(['\r', '\n']).to_owned())
+        }
+        _ => Answer::Nobody,
+    }
 }

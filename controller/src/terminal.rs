@@ -1,13 +1,15 @@
 //! The person's terminal: colours, width, passwords typed unseen, and the two streams.
 
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Read as _, Write};
+use std::io::{self, BufRead as _, IsTerminal as _, Write};
 
 use std::process::{Command, Stdio};
 
+use engine::{Answer, Question, Until};
 use model::Secret;
-use nix::sys::termios::{self, LocalFlags, SetArg};
 use yaml::Style;
+
+use crate::typing;
 
 /// Whether standard output takes colours: a terminal, unless the environment says otherwise.
 pub(crate) fn has_colours(is_terminal: bool) -> bool {
@@ -102,57 +104,16 @@ pub(crate) fn page(text: &[u8], environment: &crate::settings::Environment) -> i
 
 /// Asks for a password on the terminal, or takes a line of standard input when there is none.
 pub(crate) fn ask_password(prompt: &str) -> io::Result<Secret<String>> {
-    let Ok(mut terminal) = File::options().read(true).write(true).open("/dev/tty") else {
-        let mut line = String::new();
-        if io::stdin().lock().read_line(&mut line)? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        return Ok(Secret::new(line.trim_end_matches(['\r', '\n']).to_owned()));
-    };
-    write!(terminal, "{prompt}: ")?;
-    terminal.flush()?;
-    let visible = termios::tcgetattr(&terminal)?;
-    let mut hidden = visible.clone();
-    // Ctrl-C comes as a character too, so that the terminal is not left without its echo.
-    hidden.local_flags.remove(LocalFlags::ECHO | LocalFlags::ICANON | LocalFlags::ISIG);
-    termios::tcsetattr(&terminal, SetArg::TCSAFLUSH, &hidden)?;
-    let typed = read_typed(BufReader::new(&terminal).bytes());
-    termios::tcsetattr(&terminal, SetArg::TCSAFLUSH, &visible)?;
-    writeln!(terminal)?;
-    typed.map(Secret::new)
-}
-
-/// What a person types until Enter, with what backspace and Ctrl-U take back.
-fn read_typed(bytes: impl Iterator<Item = io::Result<u8>>) -> io::Result<String> {
-    const INTERRUPT: u8 = 0x03;
-    const END: u8 = 0x04;
-    const KILL: u8 = 0x15;
-    let mut typed = Vec::new();
-    for byte in bytes {
-        match byte? {
-            b'\r' | b'\n' | END => break,
-            INTERRUPT => return Err(io::ErrorKind::Interrupted.into()),
-            KILL => typed.clear(),
-            0x08 | 0x7f => {
-                // A character may have several bytes.
-                while typed.pop().is_some_and(|byte: u8| byte & 0xc0 == 0x80) {}
-            }
-            byte => typed.push(byte),
-        }
+    let question = Question { text: format!("{prompt}: "), until: Until::Enter, is_hidden: true };
+    if File::open("/dev/tty").is_ok() {
+        return match typing::ask(&question, || true)? {
+            Answer::Text(typed) => Ok(Secret::new(typed)),
+            _ => Err(io::ErrorKind::Interrupted.into()),
+        };
     }
-    String::from_utf8(typed).map_err(|_| io::Error::other("the password is not UTF-8 text"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn typing_can_be_corrected_and_interrupted() {
-        let typed = |text: &str| read_typed(text.bytes().map(Ok));
-        assert_eq!(typed("secret\nrest").unwrap(), "secret");
-        assert_eq!(typed("se\u{7f}ä\u{8}cret\r").unwrap(), "scret");
-        assert_eq!(typed("wrong\u{15}right\n").unwrap(), "right");
-        assert_eq!(typed("x\u{3}").unwrap_err().kind(), io::ErrorKind::Interrupted);
+    let mut line = String::new();
+    if io::stdin().lock().read_line(&mut line)? == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
     }
+    Ok(Secret::new(line.trim_end_matches(['\r', '\n']).to_owned()))
 }

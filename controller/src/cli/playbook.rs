@@ -106,6 +106,7 @@ impl PlaybookArgs {
         options.skip_tags = words(&self.skip_tags, &around.settings.skip_tags);
         options.start_at_task.clone_from(&self.start_at_task);
         options.force_handlers |= self.force_handlers;
+        options.step = self.step;
         let wanted = Wanted {
             playbooks: self.playbooks.iter().map(|path| around.place(path)).collect(),
             texts: Memory::default(),

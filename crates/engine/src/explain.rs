@@ -9,6 +9,7 @@ use model::HostName;
 use yaml::{Diagnostic, Span};
 
 use crate::cursor::{BlockNode, Node};
+use crate::prompts;
 use crate::run::{self, Run};
 use crate::scope::{PlayScope, TaskFiles, absolute};
 use crate::state::HostState;
@@ -69,7 +70,9 @@ impl Run {
         let (world, playbooks) = self.into_world();
         let mut found = Explanation::default();
         for play in playbooks.iter().flat_map(|playbook| &playbook.plays) {
-            let scope = run::play_scope(&world, play)?;
+            let scope = run::play_scope(&world, play);
+            let prompted = prompts::defaults(&prompts::prompts(&world, play, &scope)?);
+            let scope = scope.with_prompted(prompted);
             let is_in = run::select_hosts(&world, play, &scope)?.contains(host);
             if is_in && world.state(host.as_str()).is_some() {
                 Asked { world: &world, play, host, name }.explain(&scope, &mut found)?;

@@ -36,6 +36,8 @@ pub struct Options {
     pub strategy: Option<String>,
     /// `ANSIBLE_TASK_TIMEOUT`, in seconds; 0 is no limit.
     pub task_timeout: u64,
+    /// `--step`: a person is asked before each task.
+    pub step: bool,
     /// `--start-at-task`.
     pub start_at_task: Option<String>,
     /// `-v` count.

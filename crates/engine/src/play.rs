@@ -10,6 +10,7 @@ mod includes;
 mod meta;
 mod round;
 mod start;
+mod step;
 mod strategy;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -77,6 +78,8 @@ pub(crate) struct Batch<'a> {
     inserted: usize,
     /// How many rounds have begun.
     begun: usize,
+    /// `--step`: a person is asked before each task.
+    steps: bool,
 }
 
 /// One host on its way through the play.
@@ -183,6 +186,7 @@ impl<'a> Batch<'a> {
             end: BatchEnd::Done,
             inserted: 0,
             begun: 0,
+            steps: world.options.step,
         };
         batch.note_start();
         batch
@@ -190,13 +194,13 @@ impl<'a> Batch<'a> {
 
     /// Plays to the end.
     pub(crate) async fn run(mut self) -> Result<BatchEnd, Diagnostic> {
-        self.start_ready()?;
+        self.start_ready().await?;
         while let Some(done) = self.running.join_next().await {
             self.take_joined(done).await?;
             while let Some(done) = self.running.try_join_next() {
                 self.take_joined(done).await?;
             }
-            self.start_ready()?;
+            self.start_ready().await?;
         }
         let all_failed = self.walkers.values().all(|walker| walker.fate() != Fate::Alive);
         Ok(if all_failed && !self.walkers.is_empty() && self.end != BatchEnd::Quit {
@@ -207,7 +211,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Begins whatever the strategy lets begin.
-    fn start_ready(&mut self) -> Result<(), Diagnostic> {
+    async fn start_ready(&mut self) -> Result<(), Diagnostic> {
         while self.end == BatchEnd::Done {
             let candidates = self.candidates();
             let mut ready = Vec::with_capacity(candidates.len());
@@ -222,7 +226,7 @@ impl<'a> Batch<'a> {
                     }
                 }
             }
-            let begun = self.begin_groups(ready)?;
+            let begun = self.begin_groups(ready).await?;
             self.idle.retain(|number| self.walkers[*number].stand == Stand::Idle);
             if !begun && !ended {
                 break;
@@ -231,7 +235,7 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    fn begin_groups(&mut self, mut ready: Vec<(usize, Place)>) -> Result<bool, Diagnostic> {
+    async fn begin_groups(&mut self, mut ready: Vec<(usize, Place)>) -> Result<bool, Diagnostic> {
         // Results of one task come in the order of the hosts.
         if !self.settings.strategy.is_free() {
             ready.sort_unstable_by_key(|(number, _)| *number);
@@ -239,7 +243,8 @@ impl<'a> Batch<'a> {
         let mut begun = false;
         for group in self.settings.strategy.groups(ready.iter().map(|(_, leaf)| &leaf.key)) {
             let leaf = &ready[group[0]].1;
-            begun |= self.begin(leaf, group.iter().map(|index| ready[*index].0).collect())?;
+            let hosts = group.iter().map(|index| ready[*index].0).collect();
+            begun |= self.begin(leaf, hosts).await?;
         }
         Ok(begun)
     }

@@ -127,7 +127,9 @@ async fn play_all(world: &Arc<World>, playbooks: &[Playbook]) -> Result<BatchEnd
 
 /// One play, batch after batch.
 async fn play_one(world: &Arc<World>, play: &Arc<Play>) -> Result<BatchEnd, Diagnostic> {
-    let scope = play_scope(world, play)?;
+    let scope = play_scope(world, play);
+    let prompted = crate::prompts::ask(world, play, &scope).await?;
+    let scope = scope.with_prompted(prompted);
     let name = play_name(world, play, &scope)?;
     let selected = select_hosts(world, play, &scope)?;
     let hosts = alive(world, &selected);
@@ -238,8 +240,8 @@ pub(crate) fn root_block(
     Arc::new(BlockNode::plain(body))
 }
 
-/// The play's scope before its hosts are known.
-pub(crate) fn play_scope(world: &Arc<World>, play: &Arc<Play>) -> Result<PlayScope, Diagnostic> {
+/// The play's scope before its hosts are known and its prompts answered.
+pub(crate) fn play_scope(world: &Arc<World>, play: &Arc<Play>) -> PlayScope {
     let mut scope = PlayScope {
         directory: play.directory.clone(),
         hosts: Vec::new(),
@@ -252,30 +254,7 @@ pub(crate) fn play_scope(world: &Arc<World>, play: &Arc<Play>) -> Result<PlaySco
         roles: Vec::new(),
     };
     scope.magic = play_magic(world, play, &scope, &[], &[]);
-    let prompted = with_play_templar(world, play, &scope, |templar| prompts(world, play, templar))?;
-    scope.prompted = Arc::new(Layer::new(Level::VarsPrompt, "vars_prompt", prompted));
-    Ok(scope)
-}
-
-/// `vars_prompt` without a person to ask: the defaults, unless `--extra-vars` says otherwise.
-fn prompts(
-    world: &World,
-    play: &Play,
-    templar: &Templar<'_>,
-) -> Result<language::Vars, Diagnostic> {
-    let mut vars = language::Vars::new();
-    for raw in &play.vars_prompt {
-        let prompt = templar.resolve(raw).map_err(Diagnostic::from)?;
-        let Some(name) = prompt.get("name") else { continue };
-        let name: Arc<str> = name.to_string().into();
-        if !world.extra.vars.contains_key(&name) {
-            world.events.warn(format!(
-                "Not prompting for '{name}': the run is not interactive; its default is used"
-            ));
-            vars.insert(name, prompt.get("default").unwrap_or_else(|| Value::from("")));
-        }
-    }
-    Ok(vars)
+    scope
 }
 
 fn play_magic(
@@ -351,7 +330,7 @@ fn version() -> Value {
 }
 
 /// Evaluates with what the play sees without any host.
-fn with_play_templar<T>(
+pub(crate) fn with_play_templar<T>(
     world: &World,
     play: &Play,
     scope: &PlayScope,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use indexmap::{IndexMap, IndexSet};
 use jinja::{Controller, Error, Object, Templar, Value};
-use language::{Layer, Scope};
+use language::{Layer, Level, Scope};
 use model::HostName;
 
 use crate::state::{HostState, read};
@@ -70,6 +70,12 @@ impl PlayScope {
         layers.extend([state.set.clone(), state.included.clone()]);
         self.below_roles(state, &mut layers);
         Scope::new(layers).merging(world.options.merge_hashes)
+    }
+
+    /// The same, with what `vars_prompt` came to.
+    pub(crate) fn with_prompted(&self, vars: language::Vars) -> Self {
+        let prompted = Arc::new(Layer::new(Level::VarsPrompt, "vars_prompt", vars));
+        Self { prompted, ..self.clone() }
     }
 
     /// `role_name`, `role_path`, `ansible_search_path` and their like.

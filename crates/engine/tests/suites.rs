@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use engine::link::{BlobStore, Connection, Link, Links, Target, Unreachable};
-use engine::{Options, Person, Run};
+use engine::{Answer, Options, Person, Question, Run, Until};
 use language::{Inventory, InventoryOptions, Loader, Printed, Programs, Sources};
 use model::{
     Args, DeployPlan, Digest, EventKind, HostName, HostResult, Outcome, Step, StepReport, Verdict,
@@ -155,8 +155,19 @@ struct Script(Mutex<Vec<String>>);
 
 #[async_trait]
 impl Person for Script {
-    async fn ask(&self, _text: &str, _after: u64) -> Option<String> {
-        self.0.lock().expect("nobody panicked").pop()
+    fn is_there(&self) -> bool {
+        true
+    }
+
+    async fn ask(&self, question: Question, _after: u64) -> Answer {
+        if let Until::Over(_) = question.until {
+            return Answer::TimeOver;
+        }
+        match self.0.lock().expect("nobody panicked").pop() {
+            Some(line) if line == "^C" => Answer::Interrupted,
+            Some(line) => Answer::Text(line),
+            None => Answer::Nobody,
+        }
     }
 }
 
@@ -175,6 +186,7 @@ fn options(flags: &str, answers: &str) -> Options {
             "--skip-tags" => options.skip_tags = next().split(',').map(ToOwned::to_owned).collect(),
             "--force-handlers" => options.force_handlers = true,
             "--debug" => options.task_debugger = true,
+            "--step" => options.step = true,
             "-e" => {
                 let pair = next();
                 let (name, value) = pair.split_once('=').expect("name=value");

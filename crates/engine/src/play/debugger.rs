@@ -10,6 +10,7 @@ use model::{HostName, Verdict};
 
 use super::{Batch, BatchEnd};
 use crate::cursor::Leaf;
+use crate::person::{Answer, Question};
 use crate::scope::TaskFiles;
 use crate::state::read;
 use crate::task::{self, TaskCx, TaskDone};
@@ -74,7 +75,10 @@ impl Batch<'_> {
         let prompt = format!("[{host}] TASK: {name} (debug)> ");
         let mut text = prompt.clone();
         loop {
-            let line = person.ask(&text, events.sent()).await;
+            let line = match person.ask(Question::line(&text), events.sent()).await {
+                Answer::Text(line) => Some(line),
+                _ => None,
+            };
             let said = match line.as_deref().map_or(Command::Quit, command) {
                 Command::Quit => {
                     self.end = BatchEnd::Quit;

@@ -46,9 +46,19 @@ impl Round {
 
 impl Batch<'_> {
     /// Begins a task on hosts that stand at it. False: it has to wait for others that do it (`throttle`).
-    pub(super) fn begin(&mut self, leaf: &Place, hosts: Vec<usize>) -> Result<bool, Diagnostic> {
+    pub(super) async fn begin(
+        &mut self,
+        leaf: &Place,
+        hosts: Vec<usize>,
+    ) -> Result<bool, Diagnostic> {
         let planned = &leaf.task;
         let first = self.host(hosts[0]).clone();
+        if !self.may_step(planned, &first).await {
+            for number in hosts {
+                self.walkers[number].cursor.advance();
+            }
+            return Ok(true);
+        }
         if &*planned.task.action.name == "meta" {
             self.meta(leaf, &hosts)?;
             return Ok(true);

@@ -266,14 +266,12 @@ fn prompt(field: &Field<'_>) -> Result<Option<Value>> {
     for (key, _) in entries {
         let name = key.as_str().unwrap_or_default();
         if !KEYS.contains(&name) {
-            let message = format!("`{name}` is not a key of `vars_prompt`");
+            let message =
+                format!("Invalid vars_prompt data structure, found unsupported key '{name}'");
             return Err(Diagnostic::error(message)
                 .at(&key.span)
                 .hint(format!("keys: {}", KEYS.join(", "))));
         }
-    }
-    if field.value.get("name").is_none() {
-        return Err(Diagnostic::error("a prompt needs a `name`").at(&field.value.span));
     }
     field.any()
 }
