@@ -9,6 +9,7 @@ mod exchange;
 mod judge;
 mod repeat;
 mod summary;
+mod unknown;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,6 +18,8 @@ use indexmap::IndexMap;
 use jinja::{Error, Templar, Value};
 use language::{Layer, Level, Scope};
 use model::{Cause, HostName, HostResult, Outcome, Verdict};
+
+use yaml::Span;
 
 use crate::actions::{self, Draft, Effect};
 use crate::attributes::{Attributes, Keywords, Tolerance};
@@ -85,6 +88,9 @@ struct Work {
     causes: Vec<Cause>,
     /// What evaluating the task's own templates had to say.
     notes: Notes,
+    /// In a run in check mode, where the task is written: an item that skips has not done what it does, and its result
+    /// is not known.
+    undone: Option<Arc<Span>>,
     /// Which attempt this is, of a task that is tried several times.
     attempt: Option<u32>,
     took: Duration,
@@ -144,9 +150,15 @@ impl Work {
             effects: Vec::new(),
             causes: Vec::new(),
             notes: Notes::default(),
+            undone: None,
             attempt: None,
             took: Duration::ZERO,
         }
+    }
+
+    /// In a run in check mode, what it did not do there.
+    fn is_undone(&self) -> bool {
+        self.undone.is_some() && self.is_skipped()
     }
 
     fn is_skipped(&self) -> bool {
@@ -364,6 +376,9 @@ impl<'a> HostTask<'a> {
 
     fn fail(&self, work: &mut Work, error: &Error) {
         work.what = What::Done { judge: false };
+        if error.is_unknown() {
+            return unknown::skip(work, &self.planned.task, error);
+        }
         let message = error.whole_message();
         // What an action says of its own accord is its result; a mistake in the content is the task's.
         let is_plain = error.place().is_none() && error.causes().count() == 1;

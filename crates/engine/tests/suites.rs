@@ -72,6 +72,10 @@ fn carry_out(host: &HostName, step: &Step) -> Outcome {
         "setup" => Outcome::ok(result(json!({"ansible_facts": {
             "ansible_hostname": host.as_str(), "ansible_evil": "{{ 6 * 7 }}"
         }}))),
+        "command" | "shell" if step.mode.check => Outcome::new(
+            Verdict::Skipped { reason: "not in check mode".into() },
+            result(json!({"cmd": text, "rc": 0, "stdout": "", "stdout_lines": []})),
+        ),
         "command" | "shell" if text == "false" => Outcome::new(
             Verdict::Failed { message: "non-zero return code".into() },
             result(json!({"rc": 1, "stdout": "", "stderr": "no"})),

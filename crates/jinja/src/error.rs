@@ -15,6 +15,8 @@ pub enum ErrorKind {
         /// What is missing.
         name: Arc<str>,
     },
+    /// Something was used that check mode did not do.
+    Unknown,
     /// The template cannot be parsed.
     Syntax,
     /// A value of the wrong class.
@@ -112,6 +114,20 @@ impl Error {
             ErrorKind::Undefined { name: key.to_string().into() },
             format!("object of type '{class}' has no attribute {}", key.repr()),
         )
+    }
+
+    /// The error of using what check mode did not do, with the task that it is the result of.
+    pub(crate) fn unknown(task: Option<&str>, origin: Option<&Arc<Span>>) -> Self {
+        let at = origin.map(|origin| format!(" at {origin}")).unwrap_or_default();
+        let name = task.map(|task| format!(" '{task}'")).unwrap_or_default();
+        let message =
+            format!("the task{name}{at} did not run in check mode, so its result is not known");
+        Self::new(ErrorKind::Unknown, message)
+    }
+
+    /// Whether something was used that check mode did not do.
+    pub fn is_unknown(&self) -> bool {
+        self.0.kind == ErrorKind::Unknown
     }
 
     /// What kind of mistake it is.

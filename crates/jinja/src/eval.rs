@@ -2,7 +2,7 @@
 //!
 //! A [`Scope`] is one template at work: its top-level names, its local frames, and the run it belongs to.
 
-mod access;
+pub(crate) mod access;
 mod expression;
 mod loops;
 mod macros;
@@ -276,7 +276,7 @@ pub(crate) fn deep_copy(value: &Value, depth: usize) -> Result<Value, Error> {
 /// Hands marks on to something computed: a scalar from any part of its input, a container only from the whole of it.
 pub(crate) fn tainted(result: Value, from: Marks) -> Value {
     const TAINT: Marks = Marks::SECRET;
-    if !from.any(TAINT | Marks::UNKNOWN | Marks::HOLDS_SECRET | Marks::HOLDS_UNKNOWN) {
+    if !from.any(TAINT | Marks::HOLDS_SECRET) {
         return result;
     }
     let marks = match result.kind() {

@@ -214,9 +214,8 @@ impl<'a> Templar<'a> {
         self.condition_value(condition).map(|result| result.is_true())
     }
 
-    /// A condition's result as a boolean value with its marks: [`Marks::UNKNOWN`] says that it rests on something that
-    /// check mode did not do.
-    pub fn condition_value(&self, condition: &Value) -> Result<Value, Error> {
+    /// A condition's result as a boolean value.
+    fn condition_value(&self, condition: &Value) -> Result<Value, Error> {
         self.fresh();
         let result = match condition.as_arc_str() {
             Some(text) => self.condition_text(condition, text)?,
@@ -246,7 +245,7 @@ impl<'a> Templar<'a> {
             return Err(error.hinted(Some(hint.to_owned())));
         }
         self.note(message);
-        Ok(Value::from(truth).marked(result.marks().without(Marks::SECRET | Marks::TRUSTED)))
+        Ok(Value::from(truth))
     }
 
     fn condition_text(&self, condition: &Value, text: &Arc<str>) -> Result<Value, Error> {
@@ -512,6 +511,9 @@ impl<'a> Templar<'a> {
         let Some(text) = value.as_arc_str().filter(|_| value.is_template()) else {
             return Ok(value.clone());
         };
+        if value.marks().has(Marks::UNKNOWN) {
+            return Err(Error::unknown(Some(text), value.origin()));
+        }
         if let Some(sealed) = value.as_sealed() {
             return self.opened(value, sealed);
         }

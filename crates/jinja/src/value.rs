@@ -139,6 +139,18 @@ impl Value {
         Self::plain(Repr::Omit)
     }
 
+    /// What is not known, as check mode did not do it; using it is an error ([`Error::is_unknown`]).
+    /// `task`: whose result it is; `origin`: where that task is written.
+    pub fn unknown(task: &str, origin: Option<Arc<Span>>) -> Self {
+        let marks = Marks::TEMPLATE | Marks::UNKNOWN;
+        Self { repr: Repr::Str(task.into()), marks, origin }
+    }
+
+    /// A dict of which check mode did not get to know all: using a key that it does not have is an error.
+    pub fn partial(self, origin: Option<Arc<Span>>) -> Self {
+        self.marked(Marks::PARTIAL).with_origin(origin)
+    }
+
     /// An undefined variable of that name.
     pub fn undefined(name: &str) -> Self {
         Self::from(Undefined { name: name.into(), reason: Reason::Variable })
@@ -238,11 +250,6 @@ impl Value {
     /// Whether the value, or something in it, must not be shown.
     pub fn is_secret(&self) -> bool {
         self.marks.any(Marks::SECRET | Marks::HOLDS_SECRET)
-    }
-
-    /// Whether the value, or something in it, is not known yet (check mode).
-    pub fn is_unknown(&self) -> bool {
-        self.marks.any(Marks::UNKNOWN | Marks::HOLDS_UNKNOWN)
     }
 
     /// Whether the value is, or contains, a template that has not been evaluated.

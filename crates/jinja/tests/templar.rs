@@ -188,12 +188,19 @@ fn errors_do_not_quote_secrets() {
 
 #[test]
 fn what_check_mode_does_not_know_shows_in_conditions() {
-    let unknown = Value::from("").marked(Marks::UNKNOWN);
+    let unknown = Value::unknown("Ask", None);
     let result =
         Value::dict([("stdout".into(), unknown), ("rc".into(), 0.into())].into_iter().collect());
-    let vars = vars([("r", result)]);
+    let part = Value::dict([("skipped".into(), true.into())].into_iter().collect()).partial(None);
+    let x = Value::unknown("Ask", None);
+    let vars = vars([("r", result), ("p", part), ("x", x)]);
     with_templar(&vars, |templar| {
-        let ask = |text: &str| templar.condition_value(&template(text)).expect(text).is_unknown();
+        let ask = |text: &str| {
+            templar.condition(&template(text)).is_err_and(|error| {
+                assert!(error.message().contains("did not run in check mode"), "{error}");
+                error.is_unknown()
+            })
+        };
         for text in [
             "r.stdout == 'x'",
             "'x' in r.stdout",
@@ -203,10 +210,24 @@ fn what_check_mode_does_not_know_shows_in_conditions() {
             "r.rc == 0 and r.stdout == ''",
             "r.stdout | default('') | trim == ''",
             "(1 if r.stdout else 2) == 1",
+            "r.stdout is defined",
+            "p.other == 1",
+            "p['other'] is defined",
+            "p.get('other') == 1",
+            "p is changed",
+            "p is not failed",
+            "x | default('') == ''",
+            "[x] == []",
         ] {
             assert!(ask(text), "{text}");
         }
-        for text in ["r.rc == 0", "r.stdout is defined", "r.rc == 1 and r.stdout == ''"] {
+        for text in [
+            "r.rc == 0",
+            "p is skipped",
+            "r.rc == 1 and r.stdout == ''",
+            "r.rc == 0 or x",
+            "p is defined and r is defined",
+        ] {
             assert!(!ask(text), "{text}");
         }
     });

@@ -114,6 +114,9 @@ impl Console {
                 return self.fail_line(&format!("{word}: [{host}] {label} => {dump}"), Tone::Error);
             }
             Verdict::Skipped { .. } if !self.options.display_skipped => return Ok(()),
+            Verdict::Skipped { reason } if result::is_unknown(result) => {
+                (format!("unknown: [{host}] => {label}: {}", harmless(reason)), Tone::Skipped)
+            }
             Verdict::Skipped { .. } => (format!("skipping: [{host}] => {label} "), Tone::Skipped),
             _ if result.outcome.is_changed() => {
                 (format!("changed: [{host}] => {label}"), Tone::Changed)
@@ -133,6 +136,9 @@ impl Console {
                 return self.task_failed(result, message, looped);
             }
             Verdict::Skipped { .. } if !self.options.display_skipped => return Ok(()),
+            Verdict::Skipped { reason } if result::is_unknown(result) => {
+                (format!("unknown: [{host}]: {}", harmless(reason)), Tone::Skipped)
+            }
             Verdict::Skipped { .. } => (format!("skipping: [{host}]"), Tone::Skipped),
             // The items, or the tasks that it brought in, speak for it.
             _ if looped || speaks_otherwise(result) => return Ok(()),

@@ -63,6 +63,11 @@ fn censored(result: &HostResult) -> Args {
     args
 }
 
+/// Whether it was skipped because it rests on what check mode did not do.
+pub(crate) fn is_unknown(result: &HostResult) -> bool {
+    result.outcome.result.get("unknown") == Some(&Value::Bool(true))
+}
+
 pub(crate) fn says_its_own(result: &HostResult) -> bool {
     short(&result.action) == "debug"
 }

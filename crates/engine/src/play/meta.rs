@@ -137,8 +137,16 @@ impl Batch<'_> {
         }
         self.with_templar(planned, host, |templar| {
             for condition in conditions {
-                if !templar.condition(condition)? {
-                    return Ok(false);
+                match templar.condition(condition) {
+                    Ok(true) => {}
+                    Ok(false) => return Ok(false),
+                    Err(error) if error.is_unknown() => {
+                        self.world
+                            .events
+                            .warn(format!("meta: {word} is left out: {}", error.message()));
+                        return Ok(false);
+                    }
+                    Err(error) => return Err(error),
                 }
             }
             Ok(true)

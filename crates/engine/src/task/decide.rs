@@ -93,7 +93,11 @@ impl HostTask<'_> {
             item: work.item.as_ref(),
             args,
         };
-        match actions::prepare(&call)? {
+        let prepared = actions::prepare(&call)?;
+        if self.cx.world.options.check {
+            work.undone = Some(Arc::new(self.planned.task.span.clone()));
+        }
+        match prepared {
             Prepared::Done(mut outcome, effects) => {
                 let hidden = outcome.result.shift_remove(actions::HIDDEN);
                 work.tolerance.no_log |= hidden == Some(true.into());

@@ -54,6 +54,7 @@ impl HostTask<'_> {
         if !task.changed_when.is_empty() {
             match all(&task.changed_when) {
                 Ok(changed) => judged_changed(outcome, changed),
+                Err(error) if error.is_unknown() => unjudged(outcome, "changed_when", &error),
                 Err(error) => {
                     work.causes = causes_of(&error, &task.span);
                     return broken(outcome, "changed_when_result", &error);
@@ -63,6 +64,7 @@ impl HostTask<'_> {
         if !task.failed_when.is_empty() {
             match all(&task.failed_when) {
                 Ok(failed) => judged_failed(outcome, failed),
+                Err(error) if error.is_unknown() => unjudged(outcome, "failed_when", &error),
                 Err(error) => {
                     work.causes = causes_of(&error, &task.span);
                     broken(outcome, "failed_when_result", &error);
@@ -131,6 +133,11 @@ fn judged_failed(outcome: &mut Outcome, failed: bool) {
         let exception = "(traceback unavailable)";
         outcome.result.insert("failed_when_suppressed_exception".into(), exception.into());
     }
+}
+
+/// A judgement that rests on what check mode does not know is not made.
+fn unjudged(outcome: &mut Outcome, keyword: &str, error: &Error) {
+    outcome.warnings.push(format!("{keyword} was not looked at: {}", error.message()));
 }
 
 /// A judgement that cannot be made fails the task; its result stays, and says why.

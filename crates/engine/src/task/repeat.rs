@@ -81,7 +81,7 @@ impl HostTask<'_> {
     fn holds_until(&self, work: &Work) -> Attempt<bool> {
         let Some(outcome) = &work.outcome else { return Ok(true) };
         let is_final = outcome.is_unknown() || is_unreachable(outcome);
-        if is_final || !work.causes.is_empty() {
+        if is_final || work.is_undone() || !work.causes.is_empty() {
             return Ok(true);
         }
         let until = &self.planned.task.until;

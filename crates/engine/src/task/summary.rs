@@ -5,7 +5,7 @@ use std::time::Duration;
 use jinja::{Map, Value};
 use model::{Args, HostResult, Outcome, Verdict};
 
-use super::{HostTask, Lost, TaskDone, TaskEffect, Work, is_unreachable};
+use super::{HostTask, Lost, TaskDone, TaskEffect, Work, is_unreachable, unknown};
 use crate::actions::Effect;
 use crate::attributes::Tolerance;
 use crate::events::Events;
@@ -14,7 +14,7 @@ impl HostTask<'_> {
     pub(super) fn finish(self, works: Vec<Work>, looped: bool, took: Duration) -> TaskDone {
         let (registered, summary) = if looped {
             let (args, summary) = summarise(&works);
-            (with_results(args, &works), summary)
+            (unknown::registered_loop(&works, with_results(args, &works)), summary)
         } else {
             let outcome = works[0].outcome.clone().expect("an item that was done has an outcome");
             (registered_value(&works[0], &outcome), outcome)
@@ -138,7 +138,7 @@ pub(super) fn registered(outcome: &Outcome) -> Args {
 
 /// What `register` stores of an item's outcome as a value: what came from the content keeps its marks, all else is data.
 pub(super) fn registered_value(work: &Work, outcome: &Outcome) -> Value {
-    let value = Value::from_object(registered(outcome));
+    let value = unknown::registered(work, Value::from_object(registered(outcome)));
     let mut facts = Map::new();
     for effect in &work.effects {
         if let Effect::SetFact(name, value) | Effect::IncludeVar(name, value) = effect {
@@ -172,7 +172,7 @@ fn with_results(args: Args, works: &[Work]) -> Value {
             let value = known.unwrap_or_else(|| Value::from_json(json.clone()));
             entries.insert(name.as_str().into(), value);
         }
-        Some(Value::dict(entries))
+        Some(Value::dict(entries).marked(result.marks()).with_origin(result.origin().cloned()))
     });
     let results = results.collect();
     with_entry(&Value::from_object(args), "results", results)

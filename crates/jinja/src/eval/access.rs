@@ -5,11 +5,15 @@ use crate::eval::Scope;
 use crate::methods::{self, BoundMethod};
 use crate::value::{Marks, Reason, Repr, Undefined, Value};
 
-fn missing(value: &Value, key: &Value) -> Value {
-    Value::from(Undefined {
+/// What reading a part gives that is not there: undefined, or an error where not all of the value is known.
+pub(crate) fn missing(value: &Value, key: &Value) -> Result<Value, Error> {
+    if value.marks.has(Marks::PARTIAL) {
+        return Err(Error::unknown(None, value.origin()));
+    }
+    Ok(Value::from(Undefined {
         name: key.to_string().into(),
         reason: Reason::Attribute { class: value.type_name().into(), quoted: key.repr().into() },
-    })
+    }))
 }
 
 impl Scope<'_> {
@@ -30,7 +34,7 @@ impl Scope<'_> {
         {
             return match dict.get(name) {
                 Some(found) => self.element(value, found, key),
-                None => Ok(missing(value, key)),
+                None => missing(value, key),
             };
         }
         self.own_attribute(value, key)
@@ -44,13 +48,13 @@ impl Scope<'_> {
             Repr::Object(_) => self.attribute(value, key),
             _ if methods::exists(value, name) => Ok(BoundMethod::bind(value.clone(), name)),
             Repr::Int(_) | Repr::Bool(_) | Repr::Float(_) => {
-                Ok(methods::number_part(value, name).unwrap_or_else(|| missing(value, key)))
+                methods::number_part(value, name).map_or_else(|| missing(value, key), Ok)
             }
             Repr::Tuple(items) => {
                 let field = items.fields().iter().position(|field| *field == name);
-                Ok(field.map_or_else(|| missing(value, key), |at| items[at].clone()))
+                field.map_or_else(|| missing(value, key), |at| Ok(items[at].clone()))
             }
-            _ => Ok(missing(value, key)),
+            _ => missing(value, key),
         }
     }
 
@@ -82,7 +86,7 @@ impl Scope<'_> {
         match (found, key.as_str()) {
             (Some(found), _) => self.element(value, found, key),
             (None, Some(_)) => self.own_attribute(value, key),
-            (None, None) => Ok(missing(value, key)),
+            (None, None) => missing(value, key),
         }
     }
 
@@ -94,7 +98,7 @@ impl Scope<'_> {
         {
             return Ok(found);
         }
-        Ok(missing(value, key))
+        missing(value, key)
     }
 
     /// A part of a container: evaluated if it is a template, and as secret and unknown as the whole.

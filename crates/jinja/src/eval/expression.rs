@@ -105,16 +105,14 @@ impl Scope<'_> {
 
     /// `and` and `or` give the operand that decides.
     fn and_or(&self, operands: &[Node], decides: bool) -> Result<Value, Error> {
-        let mut marks = Marks::NONE;
         let mut last = Value::none();
         for operand in operands {
             last = self.defined(operand)?;
-            marks = marks | last.marks;
             if last.is_true() == decides {
                 break;
             }
         }
-        Ok(if marks.any(Marks::UNKNOWN) { last.marked(Marks::UNKNOWN) } else { last })
+        Ok(last)
     }
 
     fn concat(&self, operands: &[Node]) -> Result<Value, Error> {
@@ -148,7 +146,7 @@ impl Scope<'_> {
 
     fn conditional(&self, it: &Conditional) -> Result<Value, Error> {
         let test = self.defined(&it.test)?;
-        let result = match (test.is_true(), &it.no) {
+        Ok(match (test.is_true(), &it.no) {
             (true, _) => self.eval(&it.yes)?,
             (false, Some(no)) => self.eval(no)?,
             (false, None) => Value::from(Undefined {
@@ -158,9 +156,7 @@ impl Scope<'_> {
                         .into(),
                 ),
             }),
-        };
-        let unknown = test.marks.to_scalar().has(Marks::UNKNOWN);
-        Ok(if unknown { result.marked(Marks::UNKNOWN) } else { result })
+        })
     }
 
     fn slice(&self, slice: &crate::ast::Slice) -> Result<Value, Error> {

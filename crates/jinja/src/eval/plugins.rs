@@ -142,7 +142,7 @@ impl Scope<'_> {
         let args = self.prepared_args(args, entry.traits.takes_undefined, false)?.lenient();
         match (entry.run)(self, terms, args).map_err(|error| concealed(error, marks)) {
             Ok(result) => Ok(tainted(result, marks)),
-            Err(error) if error.is_undefined() || on_error == "strict" => {
+            Err(error) if error.is_undefined() || error.is_unknown() || on_error == "strict" => {
                 Err(named_failure(error, "lookup", name))
             }
             Err(error) => {
@@ -231,6 +231,7 @@ fn concealed(error: Error, marks: Marks) -> Error {
 fn named_failure(error: Error, kind: &str, name: &str) -> Error {
     let own = match error.kind() {
         ErrorKind::Undefined { .. }
+        | ErrorKind::Unknown
         | ErrorKind::Recursion
         | ErrorKind::Limit
         | ErrorKind::Syntax => false,

@@ -167,10 +167,10 @@ fn float(_scope: &Scope<'_>, value: Value, mut args: Args) -> Result<Value, Erro
 fn length(scope: &Scope<'_>, value: Value, args: Args) -> Result<Value, Error> {
     args.finish()?;
     match value.len() {
-        // How long a list of secrets is is none; what check mode does not know, it does not know.
-        Some(len) => Ok(Value::from(len).marked(value.marks().unknown())),
+        // How long a list of secrets is is none.
+        Some(len) => Ok(Value::from(len)),
         None => match scope.iterate(&value) {
-            Ok(items) => Ok(Value::from(items.len()).marked(value.marks().unknown())),
+            Ok(items) => Ok(Value::from(items.len())),
             Err(_) => Err(Error::type_error(format!(
                 "object of type '{}' has no len()",
                 value.type_name()

@@ -3,6 +3,7 @@
 use crate::args::Args;
 use crate::error::{Error, ErrorKind};
 use crate::eval::Scope;
+use crate::eval::access::missing;
 use crate::value::{Dict, Map, Value, ensure_hashable};
 
 pub(super) const NAMES: &[&str] = &[
@@ -39,7 +40,7 @@ pub(super) fn call(
             let default = args.take("default").unwrap_or_else(Value::none);
             match dict.get_value(&key) {
                 Some(item) => read(&key, item)?,
-                None => default,
+                None => missing(receiver, &key).map(|_| default)?,
             }
         }
         "items" => {

@@ -4,8 +4,9 @@ use super::PLAIN;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::eval::Scope;
+use crate::eval::access::missing;
 use crate::filters::truth_of;
-use crate::value::Value;
+use crate::value::{Marks, Value};
 
 pub(super) fn register(environment: &mut Environment) {
     for (names, key, wanted) in [
@@ -30,7 +31,7 @@ pub(super) fn register(environment: &mut Environment) {
         environment.test(name, PLAIN, |scope, value, args| {
             args.finish()?;
             let result = dict(&value, "changed")?;
-            if result.get("changed").is_some() {
+            if result.get("changed").is_some() || result.marks().has(Marks::PARTIAL) {
                 return flag(scope, result, "changed", "changed").map(Value::from);
             }
             // A loop's result says it of its items.
@@ -54,6 +55,9 @@ fn dict<'v>(value: &'v Value, name: &str) -> Result<&'v Value, Error> {
 fn flag(scope: &Scope<'_>, result: &Value, key: &str, name: &str) -> Result<bool, Error> {
     let Some(found) = result.get(key) else {
         return match (key, name) {
+            ("failed" | "changed", _) if result.marks().has(Marks::PARTIAL) => {
+                missing(result, &Value::from(key)).map(|_| false)
+            }
             // A task that does not run in the background has started and finished.
             ("started" | "finished", _) => Ok(true),
             _ => Ok(false),

@@ -4,8 +4,8 @@ use std::ops::BitOr;
 
 /// A set of marks.
 ///
-/// `SECRET` and `UNKNOWN` hold for the value and everything inside it; the `HOLDS_` marks say that something inside
-/// carries them. Containers compute the `HOLDS_` marks (and `TEMPLATE`) from their elements when they are built.
+/// `SECRET` holds for the value and everything inside it; `HOLDS_SECRET` says that something inside carries it.
+/// Containers compute `HOLDS_SECRET` and `TEMPLATE` from their elements when they are built.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Marks(u8);
 
@@ -18,18 +18,18 @@ impl Marks {
     pub const SECRET: Self = Self(2);
     /// Contains something that must not be shown.
     pub const HOLDS_SECRET: Self = Self(4);
-    /// Not known yet: the result of something that check mode did not do.
+    /// Not known (with `TEMPLATE`, so that using it is an evaluation, and an error): what check mode did not do.
     pub const UNKNOWN: Self = Self(8);
-    /// Contains something that is not known yet.
-    pub const HOLDS_UNKNOWN: Self = Self(16);
+    /// A dict of which not all is known: using a key that it does not have is an error of the same kind.
+    pub const PARTIAL: Self = Self(16);
     /// Is, or contains, a trusted template that has not been evaluated yet.
     pub const TEMPLATE: Self = Self(32);
     /// Is encrypted text (with `TEMPLATE`), or what such a text hides (without).
     pub const SEALED: Self = Self(64);
 
     /// The marks that a value hands on to what is computed from it.
-    const TAINT: u8 = Self::SECRET.0 | Self::UNKNOWN.0;
-    const HOLDS: u8 = Self::HOLDS_SECRET.0 | Self::HOLDS_UNKNOWN.0;
+    const TAINT: u8 = Self::SECRET.0;
+    const HOLDS: u8 = Self::HOLDS_SECRET.0;
 
     /// Whether all of `other` is set.
     pub const fn has(self, other: Self) -> bool {
@@ -44,11 +44,6 @@ impl Marks {
     /// This set without `other`.
     pub const fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
-    }
-
-    /// The mark of something computed from this that is no secret itself: only that it is not known.
-    pub(crate) const fn unknown(self) -> Self {
-        self.to_scalar().without(Self::SECRET)
     }
 
     /// What an element hands to its container.
@@ -82,7 +77,6 @@ mod tests {
     #[test]
     fn marks_move_between_containers_and_elements() {
         assert_eq!(Marks::SECRET.to_container(), Marks::HOLDS_SECRET);
-        assert_eq!(Marks::UNKNOWN.to_container(), Marks::HOLDS_UNKNOWN);
         assert_eq!(Marks::HOLDS_SECRET.to_container(), Marks::HOLDS_SECRET);
         assert_eq!(Marks::TRUSTED.to_container(), Marks::NONE);
         assert_eq!(Marks::TEMPLATE.to_container(), Marks::TEMPLATE);
