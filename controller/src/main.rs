@@ -13,6 +13,7 @@ mod passwords;
 mod person;
 mod plugin_filters;
 mod programs;
+mod progress;
 mod recorder;
 mod remote;
 mod reporters;

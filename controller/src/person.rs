@@ -1,6 +1,8 @@
 //! The person at this terminal, for questions that a run asks while it is under way.
 
 use std::io::{self, BufRead as _, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,11 +23,14 @@ pub(crate) struct Typist {
     shown: watch::Receiver<u64>,
     /// How many of them came before the run's own.
     earlier: u64,
+    /// A question is open.
+    asking: Arc<AtomicBool>,
 }
 
 impl Typist {
-    pub(crate) fn new(shown: watch::Receiver<u64>, earlier: u64) -> Self {
-        Self { shown, earlier }
+    /// `shown` counts the events that were shown, `earlier` those before the run's own; `asking` tells of open questions.
+    pub(crate) fn new(shown: watch::Receiver<u64>, earlier: u64, asking: Arc<AtomicBool>) -> Self {
+        Self { shown, earlier, asking }
     }
 }
 
@@ -40,6 +45,10 @@ impl engine::Person for Typist {
         let expected = self.earlier + after;
         // Late or never: the question is asked all the same.
         let _ = timeout(PATIENCE, shown.wait_for(|shown| *shown >= expected)).await;
+        self.asking.store(true, Ordering::SeqCst);
+        if terminal::can_show_progress() {
+            terminal::bottom_line("");
+        }
         let (answer, answered) = oneshot::channel();
         if question.until == Until::Line {
             // A thread of its own: an interrupted run must not wait for someone to type.
@@ -51,7 +60,9 @@ impl engine::Person for Typist {
                 answer.send(given.unwrap_or(Answer::Nobody))
             });
         }
-        answered.await.unwrap_or(Answer::Nobody)
+        let given = answered.await.unwrap_or(Answer::Nobody);
+        self.asking.store(false, Ordering::SeqCst);
+        given
     }
 }
 

@@ -2,13 +2,20 @@
 
 use std::io;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use model::{Event, EventKind, Recap, RunId, RunStatus};
 use report::Reporter;
 
 use crate::error::ErrorKind;
+use crate::progress::Progress;
 use crate::terminal;
+
+/// So often the line that says how a run stands is written anew.
+const TICK: Duration = Duration::from_millis(500);
 
 /// Makes events of one run of what happens.
 pub(crate) struct Recorder {
@@ -79,36 +86,95 @@ pub(crate) fn exit_code(event: &EventKind) -> Option<u8> {
     })
 }
 
-/// A reporter that is given up when its output cannot be written any more: a run does not fail for that.
+/// A reporter that is given up when its output cannot be written any more: a run does not fail for that. On a terminal, a
+/// line below its output says how the run stands.
 pub(crate) struct Screen {
-    reporter: Option<Box<dyn Reporter>>,
+    shown: Arc<Mutex<Shown>>,
     code: u8,
 }
 
+struct Shown {
+    reporter: Option<Box<dyn Reporter>>,
+    /// `None`: nobody sees the terminal.
+    progress: Option<Progress>,
+    /// A person is being asked: nothing else is written.
+    asking: Arc<AtomicBool>,
+    /// The line is on the screen.
+    is_drawn: bool,
+}
+
 impl Screen {
-    pub(crate) fn new(reporter: Box<dyn Reporter>) -> Self {
-        Self { reporter: Some(reporter), code: ErrorKind::Failed.exit_code() }
+    /// `asking` says when a person is being asked.
+    pub(crate) fn new(reporter: Box<dyn Reporter>, asking: Arc<AtomicBool>) -> Self {
+        let progress = terminal::can_show_progress().then(|| Progress::new(Instant::now()));
+        let ticks = progress.is_some();
+        let shown = Arc::new(Mutex::new(Shown {
+            reporter: Some(reporter),
+            progress,
+            asking,
+            is_drawn: false,
+        }));
+        if ticks {
+            let screen = Arc::downgrade(&shown);
+            std::thread::spawn(move || {
+                while let Some(screen) = screen.upgrade() {
+                    lock(&screen).draw();
+                    drop(screen);
+                    std::thread::sleep(TICK);
+                }
+            });
+        }
+        Self { shown, code: ErrorKind::Failed.exit_code() }
     }
 
     pub(crate) fn see(&mut self, event: &Event) {
         if let Some(code) = exit_code(&event.kind) {
             self.code = code;
         }
+        lock(&self.shown).see(event);
+    }
+
+    /// Writes the rest, and gives the run's exit code.
+    pub(crate) fn finish(self) -> ExitCode {
+        let mut shown = lock(&self.shown);
+        shown.erase();
+        if let Some(reporter) = shown.reporter.take()
+            && let Err(error) = reporter.finish()
+        {
+            shown.give_up(&error);
+        }
+        shown.progress = None;
+        ExitCode::from(self.code)
+    }
+}
+
+impl Shown {
+    fn see(&mut self, event: &Event) {
+        self.erase();
         if let Some(reporter) = &mut self.reporter
             && let Err(error) = reporter.see(event)
         {
             self.give_up(&error);
         }
+        if let Some(progress) = &mut self.progress {
+            progress.see(&event.kind, Instant::now());
+        }
     }
 
-    /// Writes the rest, and gives the run's exit code.
-    pub(crate) fn finish(mut self) -> ExitCode {
-        if let Some(reporter) = self.reporter.take()
-            && let Err(error) = reporter.finish()
-        {
-            self.give_up(&error);
+    fn erase(&mut self) {
+        if std::mem::take(&mut self.is_drawn) && !self.asking.load(Ordering::SeqCst) {
+            terminal::bottom_line("");
         }
-        ExitCode::from(self.code)
+    }
+
+    fn draw(&mut self) {
+        let Some(progress) = &self.progress else { return };
+        if !self.asking.load(Ordering::SeqCst)
+            && let Some(line) = progress.line(Instant::now(), terminal::width())
+        {
+            terminal::bottom_line(&line);
+            self.is_drawn = true;
+        }
     }
 
     fn give_up(&mut self, error: &io::Error) {
@@ -117,6 +183,10 @@ impl Screen {
             terminal::complain("WARNING", &format!("cannot write the output any more: {error}"));
         }
     }
+}
+
+fn lock(shown: &Mutex<Shown>) -> MutexGuard<'_, Shown> {
+    shown.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use engine::Run;
@@ -61,9 +62,12 @@ async fn play(
     let (events, happened) = mpsc::unbounded_channel();
     let (shown, seen) = watch::channel(0);
     let mut content = content;
-    let typist = Typist::new(seen, content.warnings.len() as u64);
+    let asking: Arc<AtomicBool> = Arc::default();
+    let typist = Typist::new(seen, content.warnings.len() as u64, asking.clone());
     content.options.person = Some(Arc::new(typist));
-    let screen = tokio::task::spawn_blocking(move || show(happened, reporter, archive, &shown));
+    let screen = tokio::task::spawn_blocking(move || {
+        show(happened, Screen::new(reporter, asking), archive, &shown)
+    });
     let run = engine_run(content, links.clone(), blobs, events.clone());
     let mut task = tokio::spawn(run.play());
     let ended = tokio::select! {
@@ -117,12 +121,11 @@ pub(crate) fn engine_run(
 /// Shows events until no more can come. A run without an end of its own was stopped by a person.
 fn show(
     mut happened: mpsc::UnboundedReceiver<EventKind>,
-    reporter: Box<dyn Reporter>,
+    mut screen: Screen,
     mut archive: Archive,
     shown: &watch::Sender<u64>,
 ) -> (ExitCode, Archive) {
     let mut recorder = Recorder::new(archive.run());
-    let mut screen = Screen::new(reporter);
     let mut see = |event: Event| {
         screen.see(&event);
         archive.add(event);

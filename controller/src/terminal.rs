@@ -58,6 +58,26 @@ pub(crate) fn is_output_seen() -> bool {
     io::stdout().is_terminal()
 }
 
+/// Whether a line at the bottom of the screen may say how a run stands: people see both outputs on a terminal that can
+/// erase a line, and did not ask for silence.
+pub(crate) fn can_show_progress() -> bool {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var("TERM").map_or(true, |name| name == "dumb");
+    is_output_seen() && io::stderr().is_terminal() && !is_dumb && !is_set("MUSTER_NO_PROGRESS")
+}
+
+/// Columns of the terminal.
+pub(crate) fn width() -> usize {
+    terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0))
+}
+
+/// Puts a line where the cursor is, without going on to the next one; what stood there is erased.
+pub(crate) fn bottom_line(text: &str) {
+    let mut out = io::stdout().lock();
+    // Nobody sees it: nothing is lost.
+    let _ = write!(out, "\r\x1b[K{text}").and_then(|()| out.flush());
+}
+
 /// Whether a person types what is read from standard input.
 pub(crate) fn is_typing() -> bool {
     io::stdin().is_terminal()

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
@@ -137,7 +138,7 @@ async fn replay(
     if store.run(run).await.map_err(CliError::failed)?.is_none() {
         return Err(CliError::failed(format!("there is no run {run}")));
     }
-    let mut screen = Screen::new(reporter);
+    let mut screen = Screen::new(reporter, Arc::default());
     let mut last = 0;
     loop {
         let events = store.events(run, last, 1000).await.map_err(CliError::failed)?;

@@ -1,6 +1,7 @@
 //! A run on a controller, seen from here: its events go to the same reporters, its end is our exit code.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use model::Event;
@@ -37,7 +38,12 @@ struct Followed {
 
 impl Followed {
     fn new(reporter: Box<dyn Reporter>) -> Self {
-        Self { run: String::new(), seq: 0, screen: Screen::new(reporter), is_over: false }
+        Self {
+            run: String::new(),
+            seq: 0,
+            screen: Screen::new(reporter, Arc::default()),
+            is_over: false,
+        }
     }
 
     fn take(&mut self, message: RunEvent) -> Result<(), CliError> {
