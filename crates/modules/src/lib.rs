@@ -28,6 +28,7 @@ mod cron;
 mod crypto;
 mod deb822_repository;
 mod debconf;
+mod dnf;
 mod dpkg_selections;
 mod expect;
 mod external;

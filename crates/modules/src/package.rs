@@ -1,46 +1,40 @@
 //! `package`: packages through whatever manages them here.
 
-use model::Args;
-use system::{Probe, System};
+use model::{Outcome, Step};
+use serde_json::Value;
+use system::System;
 
-use crate::apt::{Apt, AptChange};
+use crate::apt::Apt;
 use crate::arguments::arguments;
-use crate::contract::{Check, Failure, Module};
+use crate::dnf::{Dnf, Dnf5};
+use crate::runner::{Examined, Purpose, run_module};
 
 arguments! {
     /// Installs and removes packages with the system's own package manager, whose other arguments it also takes.
     pub struct Package {
+        /// The packages.
+        pub name: Vec<String> { required },
+        /// What is wanted of them: `present`, `absent`, `latest`, or what else the package manager knows.
+        pub state: String { required },
         /// The package manager; found out when not said.
         pub manager: String { named: "use", default: "auto" },
-        pub apt: Apt,
     }
 }
 
-impl Module for Package {
-    type Change = AptChange;
-
-    fn check(&self, host: &dyn Probe, result: &mut Args) -> Result<Check<AptChange>, Failure> {
-        let found = match self.manager.as_str() {
-            "auto" => facts::package_manager(host, &facts::distribution(host)),
-            manager => manager.rsplit('.').next().unwrap_or(manager),
-        };
-        match found {
-            "apt" => self.apt.check(host, result),
-            "unknown" => Err(Failure::new(
-                "Could not detect which package manager to use. Try gathering facts or setting the \"use\" option.",
-            )),
-            other => {
-                Err(Failure::new(format!("the package manager `{other}` is not supported yet")))
-            }
-        }
-    }
-
-    fn apply(
-        &self,
-        change: AptChange,
-        host: &dyn System,
-        result: &mut Args,
-    ) -> Result<(), Failure> {
-        self.apt.apply(change, host, result)
-    }
+/// Runs the step as one of the package manager's own module.
+pub(crate) fn run(step: &Step, system: &dyn System, purpose: Purpose) -> Examined {
+    let mut step = step.clone();
+    let given = step.args.shift_remove("use");
+    let found = match given.as_ref().and_then(Value::as_str) {
+        None | Some("auto") => facts::package_manager(system, &facts::distribution(system)),
+        Some(manager) => manager.rsplit('.').next().unwrap_or(manager),
+    };
+    let message = match found {
+        "apt" => return run_module::<Apt>(&step, system, purpose),
+        "dnf" | "yum" | "dnf4" | "yum4" => return run_module::<Dnf>(&step, system, purpose),
+        "dnf5" => return run_module::<Dnf5>(&step, system, purpose),
+        "unknown" => "Could not detect which package manager to use. Try gathering facts or setting the \"use\" option.".to_owned(),
+        other => format!("the package manager `{other}` is not supported yet"),
+    };
+    Examined { outcome: Outcome::failed(message), answer: None }
 }

@@ -18,17 +18,19 @@ pub struct Entry {
 }
 
 macro_rules! modules {
-    ($($name:literal in $collection:literal => $type:ty,)*) => {
+    ($($name:literal in $collection:literal => $type:ty $(= $run:path)?,)*) => {
         /// Every module, in the order of the table.
         pub static MODULES: &[Entry] = &[$(
             Entry {
                 name: $name,
                 collection: $collection,
                 spec: <$type as Arguments>::spec,
-                run: run_module::<$type>,
+                run: modules!(@run $type $(, $run)?),
             },
         )*];
     };
+    (@run $type:ty) => { run_module::<$type> };
+    (@run $type:ty, $run:path) => { $run };
 }
 
 modules! {
@@ -42,6 +44,8 @@ modules! {
     "cron" in "ansible.builtin" => crate::cron::Cron,
     "deb822_repository" in "ansible.builtin" => crate::deb822_repository::Deb822Repository,
     "debconf" in "ansible.builtin" => crate::debconf::Debconf,
+    "dnf" in "ansible.builtin" => crate::dnf::Dnf,
+    "dnf5" in "ansible.builtin" => crate::dnf::Dnf5,
     "dpkg_selections" in "ansible.builtin" => crate::dpkg_selections::DpkgSelections,
     "expect" in "ansible.builtin" => crate::expect::Expect,
     "external_module" in "muster.internal" => crate::external::External,
@@ -56,7 +60,7 @@ modules! {
     "iptables" in "ansible.builtin" => crate::iptables::Iptables,
     "known_hosts" in "ansible.builtin" => crate::known_hosts::KnownHosts,
     "lineinfile" in "ansible.builtin" => crate::lineinfile::Lineinfile,
-    "package" in "ansible.builtin" => crate::package::Package,
+    "package" in "ansible.builtin" => crate::package::Package = crate::package::run,
     "package_facts" in "ansible.builtin" => crate::package_facts::PackageFacts,
     "ping" in "ansible.builtin" => crate::ping::Ping,
     "pip" in "ansible.builtin" => crate::pip::Pip,
@@ -77,6 +81,7 @@ modules! {
     "uri" in "ansible.builtin" => crate::uri::Uri,
     "user" in "ansible.builtin" => crate::user::User,
     "wait_for" in "ansible.builtin" => crate::wait_for::WaitFor,
+    "yum" in "ansible.builtin" => crate::dnf::Dnf,
     "npm" in "community.general" => crate::general::npm::Npm,
     "rabbitmq_plugin" in "community.rabbitmq" => crate::rabbitmq::rabbitmq_plugin::RabbitmqPlugin,
     "rabbitmq_vhost" in "community.rabbitmq" => crate::rabbitmq::rabbitmq_vhost::RabbitmqVhost,
@@ -106,7 +111,7 @@ pub fn find(name: &str) -> Option<&'static Entry> {
 
 /// Modules of `ansible.builtin` that are not built in yet: playbooks may name them, and fail only where they run.
 pub const NOT_YET: &[&str] =
-    &["apt_key", "dnf", "dnf5", "mount_facts", "rpm_key", "subversion", "yum_repository"];
+    &["apt_key", "mount_facts", "rpm_key", "subversion", "yum_repository"];
 
 /// The short names of all modules.
 pub fn names() -> impl Iterator<Item = &'static str> {
