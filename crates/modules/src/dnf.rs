@@ -200,9 +200,8 @@ impl Module for Dnf5 {
 
 impl Dnf {
     fn program(&self, host: &dyn Probe) -> Result<Program, Failure> {
-        let has = |program: Program| {
-            program.names().iter().any(|name| tool::find(host, name).is_some())
-        };
+        let has =
+            |program: Program| program.names().iter().any(|name| tool::find(host, name).is_some());
         let managed = || facts::package_manager(host, &facts::distribution(host));
         match self.use_backend {
             Backend::Dnf | Backend::Dnf4 | Backend::Yum4 => Ok(Program::Dnf4),
@@ -214,9 +213,7 @@ impl Dnf {
                 _ => [Program::Dnf4, Program::Dnf5, Program::Yum]
                     .into_iter()
                     .find(|program| has(*program))
-                    .ok_or_else(|| {
-                        Failure::new("there is none of dnf, dnf5 and yum on this host")
-                    }),
+                    .ok_or_else(|| Failure::new("there is none of dnf, dnf5 and yum on this host")),
             },
         }
     }
@@ -268,12 +265,11 @@ impl Dnf {
         };
         if change.calls.is_empty() {
             result.insert("results".to_owned(), notes.into());
+            result.insert("msg".to_owned(), "Nothing to do".into());
             if !is_asked && self.update_cache && !self.is_absent() {
                 change.calls.push(Call::new("makecache", Vec::new()));
-                result.insert("msg".to_owned(), "Cache updated".into());
                 return Ok(Check::Upkeep(change));
             }
-            result.insert("msg".to_owned(), "Nothing to do".into());
             return Ok(Check::InSync);
         }
         notes.extend(change.results.iter().cloned());
@@ -306,7 +302,7 @@ impl Dnf {
             self.simulate(Call::new("autoremove", Vec::new()), change, host)?;
             return Ok(true);
         }
-        if let Some(file) = words.iter().find(|word| word.ends_with(".rpm")) {
+        if let Some(file) = words.iter().find(|word| rpm::is_file(word)) {
             return Err(Failure::new(format!(
                 "`{file}` is a file: say the name of the package that is to be removed"
             )));

@@ -110,8 +110,7 @@ pub fn find(name: &str) -> Option<&'static Entry> {
 }
 
 /// Modules of `ansible.builtin` that are not built in yet: playbooks may name them, and fail only where they run.
-pub const NOT_YET: &[&str] =
-    &["apt_key", "mount_facts", "rpm_key", "subversion", "yum_repository"];
+pub const NOT_YET: &[&str] = &["apt_key", "mount_facts", "rpm_key", "subversion", "yum_repository"];
 
 /// The short names of all modules.
 pub fn names() -> impl Iterator<Item = &'static str> {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use system::{Command, Output, Probe, System};
 
-use super::table::{self, Entry};
 use super::Dnf;
+use super::table::{self, Entry};
 use crate::contract::Failure;
 use crate::tool;
 

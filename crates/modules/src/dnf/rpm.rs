@@ -13,8 +13,13 @@ const NEVRA: &str = "%{NAME}-%|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}.%{ARCH
 pub(super) fn is_for_dnf(word: &str) -> bool {
     word.starts_with(['@', '/'])
         || word.contains("://")
-        || word.ends_with(".rpm")
+        || is_file(word)
         || word.contains(['<', '>', '=', '('])
+}
+
+/// A package in a file.
+pub(super) fn is_file(word: &str) -> bool {
+    word.rsplit_once('.').is_some_and(|(_, ending)| ending == "rpm")
 }
 
 fn is_pattern(word: &str) -> bool {
