@@ -93,8 +93,8 @@ struct Walker {
     begun: bool,
     /// Uses of roles that `meta: end_role` left.
     left_roles: Vec<Arc<PlayedRole>>,
-    /// Uses of roles with `allow_duplicates: false` that it began and did not fail in.
-    single_uses: Vec<Arc<RoleUse>>,
+    /// Uses of roles of which a task ran, and none failed.
+    gone_through: Vec<Arc<RoleUse>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,34 +111,32 @@ impl Walker {
         read(&self.state).fate
     }
 
-    /// It begins a task.
-    fn begin(&mut self, planned: &Planned) {
-        self.begun = true;
-        for single in planned.role.iter().flat_map(|role| role.single_uses()) {
-            if !self.single_uses.iter().any(|known| Arc::ptr_eq(known, single)) {
-                self.single_uses.push(single.clone());
+    /// A task ran, and was not skipped.
+    fn note_run(&mut self, planned: &Planned) {
+        for own in planned.role.iter().flat_map(|role| role.uses()) {
+            if !self.gone_through.iter().any(|known| Arc::ptr_eq(known, own)) {
+                self.gone_through.push(own.clone());
             }
         }
     }
 
     /// The task failed: the uses of roles that it belongs to may be tried again.
     fn fail(&mut self, planned: &Planned) {
-        let mut failed = planned.role.iter().flat_map(|role| role.single_uses()).peekable();
-        if failed.peek().is_some() {
-            let failed: Vec<_> = failed.collect();
-            self.single_uses.retain(|known| !failed.iter().any(|one| Arc::ptr_eq(known, one)));
+        if let Some(role) = &planned.role {
+            let of_role = |known: &Arc<RoleUse>| role.uses().any(|own| Arc::ptr_eq(known, own));
+            self.gone_through.retain(|known| !of_role(known));
         }
         self.cursor.fail();
     }
 
     fn peek(&mut self, world: &World, scope: &PlayScope) -> Option<Place> {
-        let Self { cursor, state, left_roles, single_uses, start, .. } = self;
+        let Self { cursor, state, left_roles, gone_through, start, .. } = self;
         cursor.peek(|leaf| match leaf.task.handler {
             Some(number) => read(state).notified.contains(&number),
             None => {
                 start.lets(leaf)
                     && !left_roles.iter().any(|role| leaf.task.is_within(role))
-                    && !repeats(&leaf.task, single_uses)
+                    && !leaf.task.role.as_ref().is_some_and(|role| role.repeats(gone_through))
                     && is_chosen(world, scope, state, &leaf.task)
             }
         })
@@ -168,7 +166,7 @@ impl<'a> Batch<'a> {
                 start,
                 begun: false,
                 left_roles: Vec::new(),
-                single_uses: Vec::new(),
+                gone_through: Vec::new(),
             };
             (host.clone(), walker)
         };
@@ -339,12 +337,6 @@ impl<'a> Batch<'a> {
             self.world.events.warn_once(&warning);
         }
     }
-}
-
-/// Whether a task belongs to a use of a role that the host has gone through, by another include or import.
-fn repeats(planned: &Planned, gone_through: &[Arc<RoleUse>]) -> bool {
-    let mut single = planned.role.iter().flat_map(|role| role.single_uses());
-    single.any(|one| gone_through.iter().any(|known| known == one && !Arc::ptr_eq(known, one)))
 }
 
 /// What stands for the name of a task without one: the action, for a role with the role's name as written.

@@ -226,10 +226,8 @@ pub(crate) fn root_block(
     stage(builder, pre, next());
     let mut main = Vec::new();
     for role in &play.roles {
-        if builder.should_play(role) {
-            let key = next();
-            main.push(Node::Block(Arc::new(builder.role(role, &context, &key))));
-        }
+        let key = next();
+        main.push(Node::Block(Arc::new(builder.role(role, &context, &key))));
     }
     main.extend(builder.items(&play.tasks, &context, &next()));
     stage(builder, main, next());

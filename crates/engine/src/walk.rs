@@ -84,30 +84,62 @@ pub(crate) struct PlayedRole {
     pub(crate) parent: Option<Arc<Self>>,
     /// It is a dependency of its parent, which did not include or import it.
     pub(crate) is_dependency: bool,
-    /// An include or import of it says `allow_duplicates: false`.
-    once: Option<Arc<RoleUse>>,
+    /// What makes it the same as another use.
+    identity: Arc<RoleUse>,
     /// Variables of its dependencies, which it sees below its own.
     dependencies: Vec<(Arc<Layer>, Arc<Layer>)>,
 }
 
-/// What makes two uses of a role the same, for includes and imports with `allow_duplicates: false`.
+/// What makes two uses of a role the same: a host goes through one of them, unless the role allows duplicates.
 #[derive(Debug, PartialEq)]
 pub(crate) struct RoleUse {
     role: PathBuf,
     /// Which of its files.
     from: [Option<String>; 4],
-    /// The variables that the include or import gives it.
-    given: Vars,
+    /// A task includes or imports it.
+    called: bool,
+    params: Vars,
+    vars: Vars,
+    when: Vec<Value>,
+    tags: Vec<Value>,
 }
 
 impl RoleUse {
-    fn new(role: &Role, given: &Vars) -> Arc<Self> {
-        Arc::new(Self { role: role.path.clone(), from: role.from.clone(), given: given.clone() })
+    /// An entry of `roles:` or a dependency.
+    fn listed(role: &Role) -> Arc<Self> {
+        let common = &role.common;
+        Arc::new(Self {
+            role: role.path.clone(),
+            from: role.from.clone(),
+            called: false,
+            params: role.params.clone(),
+            vars: common.vars.clone(),
+            when: common.when.clone(),
+            tags: common.tags.clone(),
+        })
+    }
+
+    /// An include or import, which gives it variables.
+    fn called(role: &Role, given: &Vars) -> Arc<Self> {
+        Arc::new(Self {
+            role: role.path.clone(),
+            from: role.from.clone(),
+            called: true,
+            params: Vars::new(),
+            vars: given.clone(),
+            when: Vec::new(),
+            tags: Vec::new(),
+        })
     }
 }
 
 impl PlayedRole {
-    fn new(role: &Arc<Role>, parent: Option<&Arc<Self>>, is_dependency: bool) -> Self {
+    fn new(
+        role: &Arc<Role>,
+        parent: Option<&Arc<Self>>,
+        is_dependency: bool,
+        identity: Arc<RoleUse>,
+    ) -> Self {
         let parents = parent
             .map(|parent| {
                 std::iter::once(&parent.role.name).chain(&parent.parents).cloned().collect()
@@ -123,14 +155,22 @@ impl PlayedRole {
             parents,
             parent: parent.cloned(),
             is_dependency,
-            once: None,
+            identity,
             dependencies,
         }
     }
 
-    /// The uses, of itself and of those that brought it in, that a host goes through once.
-    pub(crate) fn single_uses(&self) -> impl Iterator<Item = &Arc<RoleUse>> {
-        self.lineage().filter_map(|played| played.once.as_ref())
+    /// The use of itself, and those of the roles that brought it in.
+    pub(crate) fn uses(&self) -> impl Iterator<Item = &Arc<RoleUse>> {
+        self.lineage().map(|played| &played.identity)
+    }
+
+    /// Whether another of these uses is the same as its own, or as that of a role that brought it in, and once is enough.
+    pub(crate) fn repeats(&self, gone_through: &[Arc<RoleUse>]) -> bool {
+        self.lineage().filter(|played| !played.role.allow_duplicates).any(|played| {
+            let own = &played.identity;
+            gone_through.iter().any(|known| known == own && !Arc::ptr_eq(known, own))
+        })
     }
 
     /// The role and those that brought it in, nearest first.
@@ -236,9 +276,8 @@ impl Context {
         self
     }
 
-    fn of_role(&self, role: &Arc<Role>, is_dependency: bool, once: Option<Arc<RoleUse>>) -> Self {
-        let played =
-            PlayedRole { once, ..PlayedRole::new(role, self.role.as_ref(), is_dependency) };
+    fn of_role(&self, role: &Arc<Role>, is_dependency: bool, identity: Arc<RoleUse>) -> Self {
+        let played = PlayedRole::new(role, self.role.as_ref(), is_dependency, identity);
         let mut inner = self.inside(&role.common, Level::BlockVars, "role");
         inner.role = Some(Arc::new(played));
         inner.with_params(&format!("role {}", role.name), role.params.clone())
@@ -264,8 +303,6 @@ pub(crate) struct Builder {
     pub(crate) used: Vec<Arc<str>>,
     /// Names of roles that others depend on.
     pub(crate) dependent: IndexSet<Arc<str>>,
-    /// Roles of `roles:` and of dependencies that have been unfolded: they run once unless they allow duplicates.
-    played: Vec<(Arc<str>, Vars)>,
     /// How many lists of handlers were added.
     lists: usize,
     /// Roles keep their variables to themselves (`private_role_vars`).
@@ -310,8 +347,7 @@ impl Builder {
         key: &Key,
         given: &Vars,
     ) -> BlockNode<Planned> {
-        let once = (!role.allow_duplicates).then(|| RoleUse::new(role, given));
-        self.use_role(role, context, key, once)
+        self.use_role(role, context, key, RoleUse::called(role, given))
     }
 
     fn block(&mut self, block: &Block, context: &Context, key: &Key) -> BlockNode<Planned> {
@@ -330,7 +366,7 @@ impl Builder {
         context: &Context,
         key: &Key,
     ) -> BlockNode<Planned> {
-        self.use_role(role, context, key, None)
+        self.use_role(role, context, key, RoleUse::listed(role))
     }
 
     fn use_role(
@@ -338,10 +374,10 @@ impl Builder {
         role: &Arc<Role>,
         context: &Context,
         key: &Key,
-        once: Option<Arc<RoleUse>>,
+        identity: Arc<RoleUse>,
     ) -> BlockNode<Planned> {
         self.used.push(role.name.clone());
-        let inner = context.of_role(role, false, once);
+        let inner = context.of_role(role, false, identity);
         self.unfold(role, &inner, key, role.public && !self.private)
     }
 
@@ -355,11 +391,9 @@ impl Builder {
         let mut body = Vec::new();
         for (index, dependency) in role.dependencies.iter().enumerate() {
             self.dependent.insert(dependency.name.clone());
-            if self.should_play(dependency) {
-                let inner = inner.of_role(dependency, true, None);
-                let block = self.unfold(dependency, &inner, &key.child(index), public);
-                body.push(Node::Block(Arc::new(block)));
-            }
+            let inner = inner.of_role(dependency, true, RoleUse::listed(dependency));
+            let block = self.unfold(dependency, &inner, &key.child(index), public);
+            body.push(Node::Block(Arc::new(block)));
         }
         if public {
             self.public.push(inner.role.clone().expect("a role's context has it"));
@@ -368,17 +402,6 @@ impl Builder {
         let key = key.child(role.dependencies.len());
         body.extend(self.items(&role.tasks, inner, &key));
         BlockNode::plain(body)
-    }
-
-    /// Whether a role of `roles:` or of a dependency runs, or has run before and allows no duplicates.
-    pub(crate) fn should_play(&mut self, role: &Role) -> bool {
-        let mut given: Vars = role.params.clone();
-        given.extend(role.common.vars.clone());
-        let seen = self.played.iter().any(|(name, vars)| *name == role.name && *vars == given);
-        if !seen {
-            self.played.push((role.name.clone(), given));
-        }
-        !seen || role.allow_duplicates
     }
 
     /// Registers a list of handlers.
@@ -408,9 +431,8 @@ impl Builder {
                     let inner = context.inside(&block.common, Level::BlockVars, "block");
                     self.add_handlers(&block.body, &inner);
                 }
-                Item::Role(role) => {
-                    self.handlers(&role.handlers, &context.of_role(role, false, None))
-                }
+                Item::Role(role) => self
+                    .handlers(&role.handlers, &context.of_role(role, false, RoleUse::listed(role))),
             }
         }
     }

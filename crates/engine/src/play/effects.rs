@@ -68,10 +68,15 @@ impl Batch<'_> {
         let TaskDone { result, host, unreachable, .. } = done;
         let outcome = result.outcome;
         let unknown = outcome.is_unknown();
+        let was_unreachable = unreachable.is_some();
         let lost = unknown || unreachable.is_some_and(|unreachable| !unreachable.ignored);
         for mover in movers {
+            let walker = &mut self.walkers[mover];
+            if !outcome.is_skipped() && !was_unreachable {
+                walker.note_run(planned);
+            }
             if *mover != host || !(failed || lost) {
-                self.walkers[mover].cursor.advance();
+                walker.cursor.advance();
             }
         }
         if !(failed || lost) {

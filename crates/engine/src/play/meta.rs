@@ -111,7 +111,7 @@ impl Batch<'_> {
                 write(&walker.state).notified.remove(&handler);
             }
             walker.cursor.advance();
-            walker.begin(planned);
+            walker.begun = true;
         }
         if !taking.is_empty() {
             self.carry_out(meta, leaf, &taking)?;

@@ -85,7 +85,7 @@ impl Batch<'_> {
             if run_once { VecDeque::from([hosts[0]]) } else { hosts.iter().copied().collect() };
         for number in &hosts {
             self.walkers[*number].stand = Stand::Busy;
-            self.walkers[*number].begin(planned);
+            self.walkers[*number].begun = true;
         }
         self.begun += 1;
         let id = self.begun;
