@@ -10,7 +10,7 @@ use clap::Args;
 use super::GlobalArgs;
 use super::options::{ConnectionArgs, VaultArgs};
 use crate::error::CliError;
-use crate::settings::Environment;
+use crate::settings::{Environment, Settings};
 use crate::terminal;
 
 /// `muster pull`.
@@ -136,7 +136,7 @@ pub(crate) async fn pull(
         terminal::print("Repository has not changed, quitting.\n")?;
         return Ok(ExitCode::SUCCESS);
     }
-    let status = args.playbook_run(&directory, &host)?.status()?;
+    let status = args.playbook_run(&directory, &host, environment)?.status()?;
     if args.purge {
         std::fs::remove_dir_all(&directory)?;
     }
@@ -238,7 +238,12 @@ impl PullArgs {
     }
 
     /// A run of the playbooks by this same program.
-    fn playbook_run(&self, directory: &Path, host: &str) -> Result<Command, CliError> {
+    fn playbook_run(
+        &self,
+        directory: &Path,
+        host: &str,
+        environment: &Environment,
+    ) -> Result<Command, CliError> {
         let short = host.split('.').next().unwrap_or(host);
         let run = &self.run;
         let mut words: Vec<OsString> = ["-c", "local"].map(OsString::from).into();
@@ -248,7 +253,8 @@ impl PullArgs {
         };
         run.extra_vars.iter().for_each(|text| add("-e", text));
         run.inventory.iter().for_each(|source| add("-i", source));
-        if run.inventory.is_empty() {
+        let settings = Settings::resolve(environment, directory)?;
+        if run.inventory.is_empty() && settings.inventory.is_empty() {
             add("-i", &"localhost,");
         }
         add(

@@ -46,6 +46,8 @@ pub(crate) struct Call<'a> {
     pub(crate) templar: &'a Templar<'a>,
     pub(crate) files: &'a TaskFiles,
     pub(crate) item: Option<&'a LoopItem>,
+    /// What earlier items of the loop want changed in the play.
+    pub(crate) earlier: &'a [Effect],
     /// Rendered; omitted arguments are gone.
     pub(crate) args: Vars,
 }
@@ -293,19 +295,29 @@ impl Call<'_> {
 
     /// An error for arguments that the action does not know.
     pub(crate) fn only(&self, known: &[&str]) -> Attempt<()> {
-        let unknown: Vec<&str> =
-            self.args.keys().map(|name| &**name).filter(|name| !known.contains(name)).collect();
-        if unknown.is_empty() {
-            return Ok(());
-        }
-        let nearest = unknown.iter().find_map(|name| nearest(name, known.iter().copied()));
-        let hint = nearest.map_or(String::new(), |name| format!(" Did you mean `{name}`?"));
+        let Some((unknown, hint)) = self.unknown(known) else { return Ok(()) };
         Err(failure(format!(
-            "Unsupported parameters for ({}) module: {}. Supported parameters include: {}.{hint}",
+            "Unsupported parameters for ({}) module: {unknown}. Supported parameters include: {}.{hint}",
             self.planned.task.action.written,
-            unknown.join(", "),
             known.join(", ")
         )))
+    }
+
+    /// The same, in the words of Ansible's older actions.
+    pub(crate) fn only_options(&self, known: &[&str]) -> Attempt<()> {
+        let Some((unknown, hint)) = self.unknown(known) else { return Ok(()) };
+        let action = &self.planned.task.action.written;
+        let hint = if hint.is_empty() { hint } else { format!(".{hint}") };
+        Err(failure(format!("Invalid options for {action}: {unknown}{hint}")))
+    }
+
+    /// The arguments that are not among these, and what may have been meant.
+    fn unknown(&self, known: &[&str]) -> Option<(String, String)> {
+        let unknown: Vec<&str> =
+            self.args.keys().map(|name| &**name).filter(|name| !known.contains(name)).collect();
+        let nearest = unknown.iter().find_map(|name| nearest(name, known.iter().copied()));
+        let hint = nearest.map_or(String::new(), |name| format!(" Did you mean `{name}`?"));
+        (!unknown.is_empty()).then(|| (unknown.join(", "), hint))
     }
 
     /// The content of a file of the controller, opened if it is encrypted; whether it was.

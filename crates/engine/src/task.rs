@@ -222,6 +222,8 @@ struct HostTask<'a> {
     register: Option<String>,
     /// What earlier items of the loop set: facts, and the result under its registered name.
     overlay: IndexMap<Arc<str>, Value>,
+    /// What earlier items of the loop want changed in the play.
+    earlier: Vec<Effect>,
 }
 
 type Attempt<T> = Result<T, Error>;
@@ -231,7 +233,16 @@ impl<'a> HostTask<'a> {
         let planned = &cx.leaf.task;
         let scope = cx.world.hosts.with(host, |state| cx.play.of_task(&cx.world, planned, state));
         let files = TaskFiles::new(Some(planned), &cx.play.directory);
-        Self { cx, planned, host, scope, files, register: None, overlay: IndexMap::new() }
+        Self {
+            cx,
+            planned,
+            host,
+            scope,
+            files,
+            register: None,
+            overlay: IndexMap::new(),
+            earlier: Vec::new(),
+        }
     }
 
     fn templar<'s>(&'s self, scope: &'s Scope) -> Templar<'s> {
@@ -318,6 +329,7 @@ impl<'a> HostTask<'a> {
 
     /// What later items see of an item: its facts and its result.
     fn remember(&mut self, work: &Work) {
+        self.earlier.extend(work.effects.iter().cloned());
         for effect in &work.effects {
             if let Effect::SetFact(name, value) | Effect::IncludeVar(name, value) = effect {
                 self.overlay.insert(name.as_str().into(), value.clone());

@@ -24,9 +24,12 @@ pub(crate) fn local(host: &Host<'_>, facts: &mut Args) {
 /// The fact, or what is wrong with it, which then becomes its value.
 fn value_of(host: &Host<'_>, path: &Path) -> Result<Value, String> {
     let stat = host.probe.stat(path, true).map_err(|error| error.to_string())?;
-    let Some(stat) = stat.filter(|stat| stat.kind == FileKind::File) else {
-        return Err(format!("error loading fact - {} is not a file", path.display()));
+    let Some(stat) = stat else {
+        return Err(format!("Could not stat fact ({}): no such file", path.display()));
     };
+    if stat.kind != FileKind::File {
+        return Err(format!("error loading fact - {} is not a file", path.display()));
+    }
     let text = if stat.mode & 0o100 == 0 {
         let bytes = host.probe.read(path, LIMIT).map_err(|error| error.to_string())?;
         String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned()
@@ -35,7 +38,7 @@ fn value_of(host: &Host<'_>, path: &Path) -> Result<Value, String> {
     };
     parse(&text).ok_or_else(|| {
         let path = path.display();
-        format!("error loading facts as JSON or ini - please check content: {path}")
+        format!("error loading facts as ini - please check content: {path}")
     })
 }
 

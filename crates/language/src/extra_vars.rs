@@ -45,7 +45,7 @@ pub fn extra_vars(
         ));
     }
     if let Some(name) = parsed.named.keys().find(|name| !is_variable_name(name)) {
-        return Err(Diagnostic::error(format!("`{name}` is not a name of a variable")).at(&whole));
+        return Err(Diagnostic::error(format!("Invalid variable name '{name}'")).at(&whole));
     }
     Ok(parsed.named)
 }
@@ -92,7 +92,7 @@ mod tests {
             ("vars.yml a=1", "`vars.yml` is not `name=value`"),
             ("./vars.yml", "this looks like the name of a file"),
             ("[1, 2]", "`--extra-vars` must be a mapping of variables, not a list"),
-            ("2a=1", "`2a` is not a name of a variable"),
+            ("2a=1", "Invalid variable name '2a'"),
             ("@list.yml", "a file of variables must hold a mapping, not a list"),
             ("@none.yml", "cannot read /base/none.yml: no such file"),
             ("a='1", "a quote or a template is not closed in these arguments"),

@@ -167,7 +167,7 @@ impl<'a> Field<'a> {
         if value.is_template() || is_variable_name(name) {
             return Ok(Some(value));
         }
-        Err(Diagnostic::error(format!("`{name}` is not a name of a variable"))
+        Err(Diagnostic::error(format!("Invalid variable name '{name}'"))
             .at(&self.value.span)
             .hint("letters, digits and underscores, not beginning with a digit"))
     }

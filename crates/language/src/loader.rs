@@ -120,6 +120,12 @@ impl Loader {
         Self { actions: names.into_iter().map(Into::into).collect(), ..self }
     }
 
+    /// Whether there is an action or module of that name, among those of [`Self::with_actions`].
+    pub fn has_action(&self, name: &str) -> bool {
+        let name = crate::names::canonical_action(name);
+        self.actions.iter().any(|known| **known == *name)
+    }
+
     /// Directories of modules that are not ours, searched after those of playbooks and roles (`ANSIBLE_LIBRARY`).
     pub fn with_module_path(mut self, module_path: Vec<PathBuf>) -> Self {
         self.library.configured = module_path;

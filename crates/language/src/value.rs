@@ -30,7 +30,7 @@ pub fn vars_from_node(node: &Node, what: &str) -> Result<Vars> {
         .map(|(key, value)| {
             let name = key.as_str().unwrap_or_else(|| key.span.text());
             if !is_variable_name(name) {
-                return Err(Diagnostic::error(format!("`{name}` is not a name of a variable"))
+                return Err(Diagnostic::error(format!("Invalid variable name '{name}'"))
                     .at(&key.span)
                     .hint("letters, digits and underscores, not beginning with a digit, and no word of Python"));
             }

@@ -116,7 +116,8 @@ impl Command {
         let line = self.raw_params.as_ref().or(self.cmd.as_ref()).filter(|line| !line.is_empty());
         let mut program = match (line, self.argv.is_empty()) {
             (None, true) => {
-                return Err(Failure::new("no command given").with("rc", 256));
+                let message = "one of the following is required: _raw_params, cmd, argv";
+                return Err(Failure::new(message).with("rc", 256));
             }
             (Some(_), false) => {
                 return Err(

@@ -102,6 +102,8 @@ impl Module for Pip {
     fn apply(&self, calls: Calls, host: &dyn System, result: &mut Args) -> Result<(), Failure> {
         let mut said = (String::new(), String::new());
         let is_new = calls.environment.is_some();
+        let is_compared = !is_new && self.state != State::Absent && self.names_sources();
+        let before = is_compared.then(|| self.installed_now(host)).transpose()?;
         for command in [&calls.environment, &calls.pip].into_iter().flatten() {
             let output = host.run(command)?;
             said.0.push_str(&output.stdout_text());
@@ -111,8 +113,9 @@ impl Module for Pip {
             }
         }
         let changed = is_new
-            || match self.state {
-                State::Absent => said.0.contains("Successfully uninstalled"),
+            || match (self.state, before) {
+                (State::Absent, _) => said.0.contains("Successfully uninstalled"),
+                (_, Some(before)) => before != self.installed_now(host)?,
                 _ => said.0.contains("Successfully installed"),
             };
         if !changed {
@@ -128,6 +131,18 @@ impl Module for Pip {
 }
 
 impl Pip {
+    /// Whether pip installs something of these anew each time, whether it is there or not.
+    fn names_sources(&self) -> bool {
+        const SCHEMES: [&str; 4] = ["git+", "hg+", "svn+", "bzr+"];
+        let is_source = |name: &String| SCHEMES.iter().any(|scheme| name.contains(scheme));
+        self.requirements.is_some() || self.name.iter().any(is_source)
+    }
+
+    fn installed_now(&self, host: &dyn System) -> Result<BTreeMap<String, String>, Failure> {
+        let pip = self.program(host, false)?;
+        self.installed(host, &pip)
+    }
+
     fn describe(&self, result: &mut Args) {
         let text = |value: &Option<String>| value.clone().map_or(Value::Null, Value::from);
         result.insert("name".into(), self.name.clone().into());

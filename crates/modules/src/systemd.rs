@@ -277,7 +277,12 @@ impl Systemd {
         let Some(wanted) = self.enabled else { return Ok(()) };
         result.insert("enabled".to_owned(), wanted.into());
         let enabled = match property(status, "UnitFileState") {
-            "enabled" | "alias" | "static" | "indirect" | "transient" => true,
+            "enabled" | "static" | "transient" => true,
+            // It stands for others: where these are linked, more than the word is told.
+            word @ ("alias" | "indirect") => {
+                let output = self.query(host, &["is-enabled", unit, "-l"])?;
+                output.is_success() && output.stdout_text().trim() != word
+            }
             "enabled-runtime" | "disabled" | "masked" | "masked-runtime" | "linked" => false,
             // Generated from an init script, or systemd is offline: only this knows.
             _ => {

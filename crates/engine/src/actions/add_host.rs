@@ -43,7 +43,9 @@ pub(super) fn run(call: &Call<'_>) -> Attempt<Prepared> {
         "add_host".into(),
         serde_json::json!({ "host_name": host, "groups": groups, "host_vars": shown }),
     );
-    let changes = read(&call.world.inventory).lacks(&name, &groups, &vars);
+    let added = |effect: &Effect| matches!(effect, Effect::AddHost { name: other, groups: of, vars: with } if *other == name && *of == groups && *with == vars);
+    let changes =
+        !call.earlier.iter().any(added) && read(&call.world.inventory).lacks(&name, &groups, &vars);
     let outcome = if changes { Outcome::changed(result) } else { Outcome::ok(result) };
     let effect = Effect::AddHost { name, groups, vars };
     Ok(Prepared::Done(outcome, vec![effect]))

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use jinja::SearchKind;
 
-use super::{Attempt, Call, Prepared, copy, failure, io_failure};
+use model::Outcome;
+
+use super::{Attempt, Call, Draft, Effect, Prepared, copy, failure, io_failure, single};
 
 pub(super) fn run(call: &Call<'_>) -> Attempt<Prepared> {
     let src = call.required("src")?;
@@ -22,7 +24,17 @@ pub(super) fn run(call: &Call<'_>) -> Attempt<Prepared> {
         args.shift_remove(name);
     }
     copy::add_content(call, &mut args, &content)?;
-    Ok(super::module(args, "copy"))
+    let draft = Draft { module: "copy".to_owned(), args };
+    Ok(Prepared::Steps(vec![draft], Box::new(|outcomes| with_one_diff(single(outcomes)))))
+}
+
+/// What changed is one dictionary here, where `copy` gives a list.
+fn with_one_diff((mut outcome, effects): (Outcome, Vec<Effect>)) -> (Outcome, Vec<Effect>) {
+    let all = outcome.to_args().shift_remove("diff");
+    if let Some(diff) = all.as_ref().and_then(|diff| diff.get(0)) {
+        outcome.result.insert("diff".into(), diff.clone());
+    }
+    (outcome, effects)
 }
 
 /// The fragments with what goes between them.

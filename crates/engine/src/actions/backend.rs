@@ -5,7 +5,7 @@ use jinja::Value;
 use model::Args;
 use serde_json::json;
 
-use super::{Attempt, Call, Draft, Prepared, defaults_of, module, single};
+use super::{Attempt, Call, Draft, Prepared, defaults_of, failure, module, single};
 
 pub(super) fn service(call: &Call<'_>) -> Attempt<Prepared> {
     run(call, "service", "service_mgr", &["systemd", "sysvinit", "openrc"])
@@ -16,8 +16,20 @@ pub(super) fn package(call: &Call<'_>) -> Attempt<Prepared> {
 }
 
 fn run(call: &Call<'_>, name: &'static str, fact: &str, managers: &[&str]) -> Attempt<Prepared> {
-    let args = call.json_args()?;
-    let given = call.text("use").filter(|manager| manager != "auto");
+    let mut args = call.json_args()?;
+    let given = match jinja::Variables::get(call.scope, &format!("ansible_{name}_use")) {
+        Some(raw) => Some(call.templar.resolve(&raw)?.to_string()),
+        None => call.text("use"),
+    };
+    let given = given.filter(|manager| manager != "auto");
+    if let Some(manager) = &given {
+        args.insert("use".into(), manager.clone().into());
+        if name == "package" && !call.world.loader.has_action(manager) {
+            let message =
+                format!("Could not find a matching action for the \"{manager}\" package manager.");
+            return Err(failure(message));
+        }
+    }
     let is_own = call.planned.task.common.delegate_to.is_none();
     let known = || {
         let facts = jinja::Variables::get(call.scope, "ansible_facts").filter(|_| is_own)?;

@@ -6,7 +6,7 @@ use super::{Attempt, Call, Effect, Prepared};
 use crate::state::read;
 
 pub(super) fn run(call: &Call<'_>) -> Attempt<Prepared> {
-    call.only(&["key", "parents"])?;
+    call.only_options(&["key", "parents"])?;
     let name = |text: &str| text.replace(' ', "-");
     let group = name(&call.required("key")?);
     let parents = match call.args.get("parents") {

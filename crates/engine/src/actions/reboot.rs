@@ -22,7 +22,7 @@ struct Reboot {
 }
 
 pub(super) fn run(call: &Call<'_>) -> Attempt<Prepared> {
-    call.only(&[
+    call.only_options(&[
         "boot_time_command",
         "connect_timeout",
         "msg",

@@ -17,7 +17,7 @@ pub(crate) struct Stats {
 }
 
 pub(super) fn run(call: &Call<'_>) -> Attempt<Prepared> {
-    call.only(&["data", "per_host", "aggregate"])?;
+    call.only_options(&["data", "per_host", "aggregate"])?;
     let flag = |name: &str, default: bool| -> Attempt<bool> {
         let value = call.args.get(name).filter(|value| !value.is_none());
         // A word that is no boolean counts as false.

@@ -22,7 +22,7 @@ pub(super) struct Patience {
 }
 
 pub(super) fn run(call: &Call<'_>) -> Attempt<Prepared> {
-    call.only(&["connect_timeout", "delay", "sleep", "timeout"])?;
+    call.only_options(&["connect_timeout", "delay", "sleep", "timeout"])?;
     let time = |name: &str, default: u64| match call.args.get(name).filter(|v| !v.is_none()) {
         Some(value) => seconds(name, value),
         None => Ok(Duration::from_secs(default)),

@@ -91,6 +91,7 @@ impl HostTask<'_> {
             templar,
             files: &self.files,
             item: work.item.as_ref(),
+            earlier: &self.earlier,
             args,
         };
         let prepared = actions::prepare(&call)?;

@@ -6,7 +6,7 @@ use crate::attributes::to_bool;
 
 /// The value as the wanted type, or why it cannot be.
 pub(super) fn convert(wanted: &str, value: &Value) -> Result<Value, String> {
-    let cannot = |what: &str| Err(format!("{} cannot be converted to {what}", value.type_name()));
+    let cannot = |what: &str| Err(format!("{} cannot be converted to {what}", class(value)));
     let text = value.as_str();
     match wanted {
         "raw" => Ok(value.clone()),
@@ -68,6 +68,11 @@ fn boolean(value: &Value) -> Result<Value, String> {
     })
 }
 
+/// What people call the type of a value; nothing has the name that Ansible gives it.
+fn class(value: &Value) -> &str {
+    if value.is_none() { "<class 'NoneType'>" } else { value.type_name() }
+}
+
 /// As Python prints the text that it could not read as a number.
 fn quoted(value: &Value) -> String {
     match value.as_str() {
@@ -82,7 +87,7 @@ fn dictionary(value: &Value) -> Result<Value, String> {
         return Ok(value.clone());
     }
     let Some(text) = value.as_str() else {
-        return Err(format!("{} cannot be converted to a dict", value.type_name()));
+        return Err(format!("{} cannot be converted to a dict", class(value)));
     };
     if text.starts_with('{') {
         return serde_json::from_str(text)
