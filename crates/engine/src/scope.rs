@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
 use indexmap::{IndexMap, IndexSet};
-use jinja::{Controller, Error, Object, Templar, Value};
+use jinja::{Controller, Error, Marks, Object, Templar, Value};
 use language::{Layer, Level, Scope};
 use model::HostName;
 
@@ -155,6 +155,9 @@ fn connection(world: &World, planned: &Planned, state: &HostState) -> Arc<Layer>
     for variable in ["ansible_user", "ansible_ssh_user"] {
         vars.extend(user.clone().map(|user| (variable.into(), user)));
     }
+    let password = world.options.defaults.password.as_ref();
+    let hidden = |text: &String| Value::from(text.as_str()).marked(Marks::SECRET);
+    vars.extend(password.map(|password| ("ansible_password".into(), hidden(password.reveal()))));
     magic("connection", vars)
 }
 

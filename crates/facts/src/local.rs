@@ -92,7 +92,35 @@ fn ini(text: &str) -> Option<Value> {
         values.insert(name, trimmed[at + 1..].trim().into());
     }
     sections.extend(current.map(|(name, values)| (name, values.into())));
+    for values in sections.values_mut().filter_map(Value::as_object_mut) {
+        let raw = values.clone();
+        for value in values.values_mut() {
+            *value = interpolated(&raw, value.as_str()?, 0)?.into();
+        }
+    }
     Some(sections.into())
+}
+
+/// `%(name)s` is another value of the section, `%%` is `%`; any other `%` is a mistake, as in Python's configparser.
+fn interpolated(section: &Args, text: &str, depth: usize) -> Option<String> {
+    let mut result = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('%') {
+        result.push_str(before);
+        rest = match after.strip_prefix('%') {
+            Some(after) => {
+                result.push('%');
+                after
+            }
+            None => {
+                let (name, after) = after.strip_prefix('(')?.split_once(")s")?;
+                let value = section.get(&name.to_lowercase()).and_then(Value::as_str);
+                result.push_str(&interpolated(section, value.filter(|_| depth < 10)?, depth + 1)?);
+                after
+            }
+        };
+    }
+    Some(result + rest)
 }
 
 #[cfg(test)]
@@ -107,6 +135,12 @@ mod tests {
             parse("# c\n[Web]\nPort = 80\nNames: a\n  b\n; c\n[empty]\n"),
             Some(json!({"Web": {"port": "80", "names": "a\nb"}, "empty": {}}))
         );
+        assert_eq!(
+            parse("[a]\nb = 100%%\nc = %(b)s of it"),
+            Some(json!({"a": {"b": "100%", "c": "100% of it"}}))
+        );
+        assert_eq!(parse("[a]\nb = 5 % c"), None);
+        assert_eq!(parse("[a]\nb = %(b)s"), None);
         assert_eq!(parse("[never closed"), None);
         assert_eq!(parse("no section = here"), None);
         assert_eq!(parse("{\"a\": NaN}"), None);

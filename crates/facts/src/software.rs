@@ -2,7 +2,7 @@
 
 use model::Args;
 use serde_json::json;
-use system::Probe;
+use system::{Command, Probe};
 
 use crate::distribution::{Distribution, distribution};
 use crate::host::Host;
@@ -81,6 +81,21 @@ pub(crate) fn service_mgr(host: &Host<'_>, facts: &mut Args) {
     facts.insert("service_mgr".to_owned(), service_manager(host.probe).into());
 }
 
+/// `systemd 252 (252.39-1~deb12u1)`, and the features that it was built with.
+pub(crate) fn systemd(host: &Host<'_>, facts: &mut Args) {
+    let said = ["/usr/bin/systemctl", "/bin/systemctl"]
+        .into_iter()
+        .filter(|path| host.exists(path))
+        .find_map(|path| host.output(&Command::new(path, ["--version"])));
+    let Some(said) = said else { return };
+    let mut lines = said.lines();
+    let version = lines.next().and_then(|line| line.split_whitespace().nth(1)).map(str::parse);
+    if let Some(Ok::<u64, _>(version)) = version {
+        let features = lines.next().unwrap_or_default();
+        facts.insert("systemd".to_owned(), json!({ "features": features, "version": version }));
+    }
+}
+
 /// What manages services on a host, as `service_mgr` names it.
 pub fn service_manager(probe: &dyn Probe) -> String {
     let host = Host::new(probe);
@@ -113,21 +128,6 @@ pub fn service_manager(probe: &dyn Probe) -> String {
         "service"
     };
     guess.to_owned()
-}
-
-/// The version of systemd, from the name of its library.
-pub(crate) fn systemd(host: &Host<'_>, facts: &mut Args) {
-    for folder in ["/usr/lib/systemd", "/lib/systemd"] {
-        let version = host.names(folder).into_iter().find_map(|name| {
-            let version = name.strip_prefix("libsystemd-shared-")?.strip_suffix(".so")?;
-            let digits = version.split(|c: char| !c.is_ascii_digit()).next()?;
-            digits.parse::<u32>().ok()
-        });
-        if let Some(version) = version {
-            facts.insert("systemd".to_owned(), json!({"version": version}));
-            return;
-        }
-    }
 }
 
 /// The system's Python, as far as the name of its program tells: nothing here needs one.

@@ -120,9 +120,10 @@ impl Command {
                 return Err(Failure::new(message).with("rc", 256));
             }
             (Some(_), false) => {
-                return Err(
-                    Failure::new("only command or argv can be given, not both").with("rc", 256)
-                );
+                return Err(Failure::new(
+                    "parameters are mutually exclusive: _raw_params|cmd|argv",
+                )
+                .with("rc", 256));
             }
             (Some(line), true) if uses_shell => {
                 result.insert("cmd".into(), line.clone().into());

@@ -156,7 +156,8 @@ impl Pip {
     /// The packages, each with the version that is wanted.
     fn wanted(&self) -> Result<Vec<Requirement>, Failure> {
         let mut names: Vec<String> = Vec::new();
-        for name in self.name.iter().map(|name| name.trim()).filter(|name| !name.is_empty()) {
+        let parts = self.name.iter().flat_map(|name| name.split(','));
+        for name in parts.map(str::trim).filter(|name| !name.is_empty()) {
             // `django>1,<2` has been taken for a list.
             match names.last_mut() {
                 Some(last) if name.starts_with(['<', '>', '=', '!', '~']) => {

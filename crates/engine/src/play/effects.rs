@@ -72,7 +72,7 @@ impl Batch<'_> {
         let lost = unknown || unreachable.is_some_and(|unreachable| !unreachable.ignored);
         for mover in movers {
             let walker = &mut self.walkers[mover];
-            if !outcome.is_skipped() && !was_unreachable {
+            if *mover == host && !outcome.is_skipped() && !was_unreachable {
                 walker.note_run(planned);
             }
             if *mover != host || !(failed || lost) {

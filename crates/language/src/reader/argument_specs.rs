@@ -38,7 +38,11 @@ impl Reader<'_> {
         if let Some(text) = spec.get("short_description").and_then(Node::as_str) {
             name = format!("{name} - {text}");
         }
-        let role = request.name.rsplit('/').next().unwrap_or_default();
+        let whole = request.name.rsplit('/').next().unwrap_or_default();
+        let is_in_collection =
+            path.components().any(|part| part.as_os_str() == "ansible_collections");
+        let short = whole.rsplit('.').next().filter(|_| is_in_collection);
+        let role = short.unwrap_or(whole);
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let context = [
             ("type", "role"),
