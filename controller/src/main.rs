@@ -8,6 +8,7 @@ mod error;
 mod job;
 mod listing;
 mod log;
+mod log_file;
 mod lookups;
 mod passwords;
 mod person;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 use report::{
@@ -10,6 +10,7 @@ use report::{
     Reporter, Several, Sum, Timer, Tree,
 };
 
+use crate::log_file::LogFile;
 use crate::settings::Settings;
 use crate::terminal;
 
@@ -24,6 +25,7 @@ pub(crate) fn reporters(settings: &Settings, options: Options, default: &str) ->
         check_markers: display.check_markers,
         format: if display.yaml { Format::Yaml } else { Format::Json },
         pretty: display.pretty,
+        deprecations: display.deprecations,
         ..options
     };
     let wanted = display.callback.as_deref().unwrap_or(default);
@@ -45,7 +47,23 @@ pub(crate) fn reporters(settings: &Settings, options: Options, default: &str) ->
             }
         }
     }
+    all.extend(display.log_path.as_deref().and_then(|path| in_file(path, settings, options)));
     Box::new(Several::new(all))
+}
+
+/// What people see, in a file.
+fn in_file(path: &Path, settings: &Settings, options: Options) -> Option<Box<dyn Reporter>> {
+    let log = match LogFile::open(path) {
+        Ok(log) => log,
+        Err(error) => {
+            let message = format!("log file at '{}' cannot be written: {error}", path.display());
+            terminal::complain("WARNING", &message);
+            return None;
+        }
+    };
+    let verbosity = settings.display.log_verbosity.unwrap_or(options.verbosity);
+    let options = Options { verbosity, colour: false, width: None, errors_seen: false, ..options };
+    Some(Box::new(Console::new(Box::new(log.clone()), Box::new(log), options)))
 }
 
 /// A callback's name without its collection.

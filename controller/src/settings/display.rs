@@ -24,6 +24,12 @@ pub(crate) struct Display {
     /// Where the `tree` callback keeps results.
     pub(crate) tree: PathBuf,
     pub(crate) junit: JUnit,
+    /// `log_path`: a file that gets what people see.
+    pub(crate) log_path: Option<PathBuf>,
+    /// `log_verbosity`: how much of it, when not as much as people see.
+    pub(crate) log_verbosity: Option<u8>,
+    /// `deprecation_warnings`.
+    pub(crate) deprecations: bool,
 }
 
 /// The settings of the `junit` callback.
@@ -55,6 +61,9 @@ pub(super) fn display(set: &Configuration) -> Result<Display, CliError> {
         check_markers: set.plugin_flag(own, "check_mode_markers")?,
         tree: tree.unwrap_or_default().into(),
         junit: junit(set)?,
+        log_path: set.path("DEFAULT_LOG_PATH")?,
+        log_verbosity: set.number("LOG_VERBOSITY")?,
+        deprecations: set.flag("DEPRECATION_WARNINGS")?,
     })
 }
 

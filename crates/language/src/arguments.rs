@@ -54,7 +54,8 @@ pub(crate) fn parse(text: &str, span: &Span, is_command: bool) -> Result<Argumen
             gap = word.gap;
             continue;
         };
-        if word.gap.contains('\n') {
+        // Options on lines of their own before the command are not part of it.
+        if word.gap.contains('\n') && !free.is_empty() {
             gap = word.gap;
         }
         arguments.named.insert(key.into(), value(unquote(text)));

@@ -55,6 +55,7 @@ arguments! {
         pub access_time_format: String { default: "%Y%m%d%H%M.%S" },
         pub attributes: FileAttributes,
         pub original_basename: Option<String> { named: "_original_basename", hidden },
+        pub diff_peek: Option<String> { named: "_diff_peek", hidden },
     }
 }
 

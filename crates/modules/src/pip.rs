@@ -103,7 +103,7 @@ impl Module for Pip {
         let mut said = (String::new(), String::new());
         let is_new = calls.environment.is_some();
         let is_compared = !is_new && self.state != State::Absent && self.names_sources();
-        let before = is_compared.then(|| self.installed_now(host)).transpose()?;
+        let before = is_compared.then(|| self.installed_now(host).ok()).flatten();
         for command in [&calls.environment, &calls.pip].into_iter().flatten() {
             let output = host.run(command)?;
             said.0.push_str(&output.stdout_text());
@@ -115,7 +115,7 @@ impl Module for Pip {
         let changed = is_new
             || match (self.state, before) {
                 (State::Absent, _) => said.0.contains("Successfully uninstalled"),
-                (_, Some(before)) => before != self.installed_now(host)?,
+                (_, Some(before)) => Some(before) != self.installed_now(host).ok(),
                 _ => said.0.contains("Successfully installed"),
             };
         if !changed {

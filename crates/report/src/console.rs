@@ -192,7 +192,13 @@ impl Console {
         if result.no_log {
             return Ok(());
         }
-        result.outcome.warnings.iter().try_for_each(|warning| self.screen.warning(warning))
+        result.outcome.warnings.iter().try_for_each(|warning| self.screen.warning(warning))?;
+        let told = result.outcome.result.get("deprecations").and_then(|list| list.as_array());
+        for deprecation in told.into_iter().flatten().filter(|_| self.options.deprecations) {
+            let message = deprecation.get("msg").and_then(|text| text.as_str());
+            message.map_or(Ok(()), |message| self.screen.deprecation(message))?;
+        }
+        Ok(())
     }
 
     fn show_diff(&mut self, result: &HostResult) -> io::Result<()> {

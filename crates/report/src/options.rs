@@ -27,6 +27,8 @@ pub struct Options {
     pub path_on_failure: bool,
     /// `check_mode_markers`: banners say that it is check mode.
     pub check_markers: bool,
+    /// `deprecation_warnings`: what will not be possible any more.
+    pub deprecations: bool,
     /// `callback_result_format`.
     pub format: Format,
     /// `callback_format_pretty`; `None` leaves it to the verbosity.
@@ -59,6 +61,7 @@ impl Default for Options {
             failed_to_stderr: false,
             path_on_failure: false,
             check_markers: false,
+            deprecations: false,
             format: Format::Json,
             pretty: None,
             read_source: |_| None,

@@ -16,6 +16,7 @@ pub(crate) enum Tone {
     Error,
     Unreachable,
     Warning,
+    Deprecated,
     Verbose,
     Debug,
     DiffAdded,
@@ -33,6 +34,7 @@ impl Tone {
             Self::Error | Self::DiffRemoved => Some("0;31"),
             Self::Unreachable => Some("1;31"),
             Self::Warning => Some("1;35"),
+            Self::Deprecated => Some("0;35"),
             Self::Verbose => Some("0;34"),
             Self::Debug => Some("1;30"),
         }
@@ -112,6 +114,11 @@ impl Screen {
     /// Says a warning on standard error.
     pub(crate) fn warning(&mut self, text: &str) -> io::Result<()> {
         self.complain("WARNING", text, Tone::Warning)
+    }
+
+    /// Says on standard error what will not be possible any more.
+    pub(crate) fn deprecation(&mut self, text: &str) -> io::Result<()> {
+        self.complain("DEPRECATION WARNING", text, Tone::Deprecated)
     }
 
     fn complain(&mut self, kind: &str, text: &str, tone: Tone) -> io::Result<()> {

@@ -88,6 +88,10 @@ fn ini(scope: &Scope<'_>, terms: Value, mut args: Args) -> Result<Value, Error> 
             return Err(failed(format!("No section '{section}' in '{file}'.")));
         }
         let entries = entries(&text, &kind, &section, case_sensitive);
+        if let Some(name) = duplicate(&entries) {
+            return Err(failed(format!("Duplicate option in '{file}': '{name}'")));
+        }
+        let entries = entries.into_iter().map(|(_, name, value)| (name, value)).collect::<Vec<_>>();
         let wanted = if case_sensitive { key.clone() } else { key.to_lowercase() };
         if by_pattern {
             let pattern = regex(&key, Flags::default(), Anchor::Start)?;
@@ -118,14 +122,19 @@ fn has_section(text: &str, wanted: &str) -> bool {
         })
 }
 
-/// The entries of a section; a properties file is one section.
-fn entries(
-    text: &str,
-    kind: &str,
-    wanted: &str,
-    case_sensitive: bool,
-) -> Vec<(String, Option<String>)> {
-    let mut entries: Vec<(String, Option<String>)> = Vec::new();
+/// A name that stands twice in one section.
+fn duplicate(entries: &[Entry]) -> Option<&str> {
+    let mut seen = std::collections::HashSet::new();
+    let twice = entries.iter().find(|(section, name, _)| !seen.insert((section, name)));
+    twice.map(|(_, name, _)| name.as_str())
+}
+
+/// The section where it stands, a name and its value.
+type Entry = (String, String, Option<String>);
+
+/// The entries of a section, and those of `DEFAULT`; a properties file is one section.
+fn entries(text: &str, kind: &str, wanted: &str, case_sensitive: bool) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = Vec::new();
     let mut section = if kind == "properties" { wanted.to_owned() } else { String::new() };
     for line in text.lines() {
         let trimmed = line.trim();
@@ -133,7 +142,7 @@ fn entries(
             continue;
         }
         if line.starts_with([' ', '\t']) && section == wanted && !entries.is_empty() {
-            if let Some((_, Some(value))) = entries.last_mut() {
+            if let Some((_, _, Some(value))) = entries.last_mut() {
                 value.push('\n');
                 value.push_str(trimmed);
             }
@@ -151,7 +160,7 @@ fn entries(
             None => (trimmed, None),
         };
         let name = if case_sensitive { name.to_owned() } else { name.to_lowercase() };
-        entries.push((name, value));
+        entries.push((section.clone(), name, value));
     }
     entries
 }

@@ -1,6 +1,6 @@
 //! Roles: where they are, what they hold, and the entries that name them.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use indexmap::IndexSet;
@@ -193,6 +193,7 @@ impl Reader<'_> {
         from: Option<&str>,
         at: Option<&yaml::Span>,
     ) -> Result<Vec<Item>> {
+        check_inside(path, part, from).map_err(|error| point(error, at))?;
         let Some(file) = self.role_file(path, part, from.unwrap_or("main")) else {
             return from
                 .map_or(Ok(Vec::new()), |from| Err(self.no_such_part(path, part, from, at)));
@@ -211,6 +212,7 @@ impl Reader<'_> {
         from: Option<&str>,
         at: Option<&yaml::Span>,
     ) -> Result<Vars> {
+        check_inside(path, part, from).map_err(|error| point(error, at))?;
         let name = from.unwrap_or("main");
         let directory = path.join(part).join(name);
         let files = match self.role_file(path, part, name) {
@@ -273,6 +275,30 @@ impl Reader<'_> {
             None => error,
         }
     }
+}
+
+/// Refuses a file of a role (`tasks_from`...) that is not below the directory for it.
+fn check_inside(role: &Path, part: &str, from: Option<&str>) -> Result<()> {
+    let Some(from) = from else { return Ok(()) };
+    let directory = role.join(part);
+    let mut place = PathBuf::new();
+    for component in directory.join(from).components() {
+        match component {
+            Component::ParentDir => {
+                place.pop();
+            }
+            other => place.push(other),
+        }
+    }
+    let directory: PathBuf = directory.components().collect();
+    if place.starts_with(&directory) {
+        return Ok(());
+    }
+    let name = role.file_name().unwrap_or_default().to_string_lossy();
+    Err(Diagnostic::error(format!(
+        "Failed loading '{from}' for role ({name}) as it is not inside the expected role path: '{}'",
+        directory.display()
+    )))
 }
 
 #[derive(Default)]

@@ -7,9 +7,10 @@ def camel_dict_to_snake_dict(camel_dict, reversible=False, ignore_list=()):
     """Keys such as `HTTPEndpoint` become `http_endpoint`."""
     def walk(value):
         if isinstance(value, dict):
-            return {_snake(key, reversible): item if key in ignore_list else walk(item) for key, item in value.items()}
+            return {_snake(key, reversible): walk(item) for key, item in value.items()}
         return [walk(item) for item in value] if isinstance(value, list) else value
-    return walk(camel_dict)
+    # Keys to be left alone are those of the dictionary itself.
+    return {_snake(key, reversible): item if key in ignore_list else walk(item) for key, item in camel_dict.items()}
 
 
 def snake_dict_to_camel_dict(snake_dict, capitalize_first=False):
