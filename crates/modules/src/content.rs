@@ -168,6 +168,19 @@ pub(crate) struct Put {
 }
 
 impl Put {
+    /// A text that the module made, for a file that keeps its owner and mode.
+    pub(crate) fn text(path: PathBuf, text: String) -> Self {
+        Self {
+            source: Source::Bytes(text.into_bytes()),
+            path,
+            attributes: Attributes::default(),
+            backup: false,
+            validate: None,
+            in_place: false,
+            title: None,
+        }
+    }
+
     /// Writes the file and returns the checksums of what it wrote.
     pub(crate) fn apply(&self, host: &dyn System, result: &mut Args) -> Result<Checksums, Failure> {
         let mut reader = Tee { reader: self.source.open(host)?, sums: Checksums::default() };

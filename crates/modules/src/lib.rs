@@ -48,6 +48,7 @@ mod package;
 mod package_facts;
 mod ping;
 mod pip;
+mod posix;
 mod postgresql;
 mod rabbitmq;
 mod raw;
@@ -66,6 +67,7 @@ mod unarchive;
 mod uri;
 mod user;
 mod wait_for;
+mod yum_repository;
 
 pub use arguments::{ArgType, Arguments, Field, Mismatch, Reader, Rules, Spec};
 pub use contract::{Change, Check, Failure, Module};

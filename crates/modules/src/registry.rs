@@ -82,6 +82,13 @@ modules! {
     "user" in "ansible.builtin" => crate::user::User,
     "wait_for" in "ansible.builtin" => crate::wait_for::WaitFor,
     "yum" in "ansible.builtin" => crate::dnf::Dnf,
+    "authorized_key" in "ansible.posix" => crate::posix::authorized_key::AuthorizedKey,
+    "firewalld" in "ansible.posix" => crate::posix::firewalld::Firewalld,
+    "mount" in "ansible.posix" => crate::posix::mount::Mount = crate::posix::mount::run,
+    "seboolean" in "ansible.posix" => crate::posix::seboolean::Seboolean,
+    "selinux" in "ansible.posix" => crate::posix::selinux::Selinux,
+    "sysctl" in "ansible.posix" => crate::posix::sysctl::Sysctl,
+    "yum_repository" in "ansible.builtin" => crate::yum_repository::YumRepository,
     "npm" in "community.general" => crate::general::npm::Npm,
     "rabbitmq_plugin" in "community.rabbitmq" => crate::rabbitmq::rabbitmq_plugin::RabbitmqPlugin,
     "rabbitmq_vhost" in "community.rabbitmq" => crate::rabbitmq::rabbitmq_vhost::RabbitmqVhost,
@@ -110,7 +117,7 @@ pub fn find(name: &str) -> Option<&'static Entry> {
 }
 
 /// Modules of `ansible.builtin` that are not built in yet: playbooks may name them, and fail only where they run.
-pub const NOT_YET: &[&str] = &["apt_key", "mount_facts", "rpm_key", "subversion", "yum_repository"];
+pub const NOT_YET: &[&str] = &["apt_key", "mount_facts", "rpm_key", "subversion"];
 
 /// The short names of all modules.
 pub fn names() -> impl Iterator<Item = &'static str> {

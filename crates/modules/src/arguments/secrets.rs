@@ -14,7 +14,7 @@ const SHORTEST_WITHIN_TEXT: usize = 4;
 pub(crate) struct Secrets(Vec<String>);
 
 impl Secrets {
-    pub(super) fn add(&mut self, value: &Value) {
+    pub(crate) fn add(&mut self, value: &Value) {
         match value {
             Value::Array(list) => list.iter().for_each(|value| self.add(value)),
             Value::Object(object) => object.values().for_each(|value| self.add(value)),

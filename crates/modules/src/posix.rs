@@ -1,0 +1,8 @@
+//! Modules of `ansible.posix`.
+
+pub(crate) mod authorized_key;
+pub(crate) mod firewalld;
+pub(crate) mod mount;
+pub(crate) mod seboolean;
+pub(crate) mod selinux;
+pub(crate) mod sysctl;
