@@ -269,6 +269,8 @@ pub(crate) fn engine_options(
         missing_handler_warns: !set.flag("ERROR_ON_MISSING_HANDLER")?,
         merge_hashes: set.text("DEFAULT_HASH_BEHAVIOUR")?.as_deref() == Some("merge"),
         private_role_vars: set.flag("DEFAULT_PRIVATE_ROLE_VARS")?,
+        includes_are_public: set.is_set("DEFAULT_PRIVATE_ROLE_VARS")
+            && !set.flag("DEFAULT_PRIVATE_ROLE_VARS")?,
         task_debugger: set.flag("ENABLE_TASK_DEBUGGER")?,
         debug_ignored: !set.flag("TASK_DEBUGGER_IGNORE_ERRORS")?,
         facts_stay_inside: !set.flag("INJECT_FACTS_AS_VARS")?,

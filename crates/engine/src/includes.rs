@@ -53,6 +53,7 @@ pub(crate) fn load(
                 defaults_from: files.defaults_from.clone(),
                 handlers_from: files.handlers_from.clone(),
                 public: files.public,
+                says_public: true,
                 allow_duplicates: Some(files.allow_duplicates),
                 rolespec_validate: Some(files.rolespec_validate),
                 span: Some(span.clone()),

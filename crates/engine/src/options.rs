@@ -58,6 +58,8 @@ pub struct Options {
     pub merge_hashes: bool,
     /// `private_role_vars`: a role's variables are seen by its own tasks alone.
     pub private_role_vars: bool,
+    /// `private_role_vars = False` is written: roles that are included show their variables, too.
+    pub includes_are_public: bool,
     /// `inject_facts_as_vars = False`: facts are seen in `ansible_facts` alone.
     pub facts_stay_inside: bool,
     /// `ANSIBLE_ENABLE_TASK_DEBUGGER`: the debugger begins when a task fails or a host does not answer.

@@ -378,7 +378,8 @@ impl Builder {
     ) -> BlockNode<Planned> {
         self.used.push(role.name.clone());
         let inner = context.of_role(role, false, identity);
-        self.unfold(role, &inner, key, role.public && !self.private)
+        let public = role.public && (role.says_public || !self.private);
+        self.unfold(role, &inner, key, public)
     }
 
     fn unfold(

@@ -67,6 +67,8 @@ pub struct RoleRequest {
     pub defaults_from: Option<String>,
     pub handlers_from: Option<String>,
     pub public: bool,
+    /// `public` is written, and outweighs `private_role_vars`.
+    pub says_public: bool,
     pub allow_duplicates: Option<bool>,
     /// `rolespec_validate: false` leaves its arguments unchecked.
     pub rolespec_validate: Option<bool>,

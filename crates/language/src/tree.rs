@@ -113,6 +113,8 @@ pub struct Role {
     pub handlers: Vec<Item>,
     /// Its variables and defaults are seen by the rest of the play.
     pub public: bool,
+    /// That is written where it is used, and outweighs `private_role_vars`.
+    pub says_public: bool,
     /// `tasks_from`, `vars_from`, `defaults_from` and `handlers_from`.
     pub from: [Option<String>; 4],
 }

@@ -64,6 +64,11 @@ impl Module for Shell {
     type Change = Program;
 
     fn check(&self, host: &dyn Probe, result: &mut Args) -> Result<Check<Program>, Failure> {
+        if !self.command.expand_argument_vars {
+            // The shell expands what it likes.
+            let message = "Unsupported parameters for (shell) module: expand_argument_vars";
+            return Err(Failure::new(message));
+        }
         self.command.look(host, true, result)
     }
 

@@ -108,7 +108,7 @@ pub(super) fn role(call: &Call<'_>) -> Attempt<Prepared> {
         vars_from: call.text("vars_from"),
         defaults_from: call.text("defaults_from"),
         handlers_from: call.text("handlers_from"),
-        public: call.flag("public", false)?,
+        public: call.flag("public", call.world.options.includes_are_public)?,
         allow_duplicates: call.flag("allow_duplicates", true)?,
         rolespec_validate: call.flag("rolespec_validate", true)?,
     };

@@ -91,8 +91,13 @@ impl Batch<'_> {
         let raw = planned.task.action.free_form.as_ref();
         let word = raw.map(ToString::to_string).unwrap_or_default().trim().to_owned();
         let meta = form(&word).map_err(|error| error.at(&planned.task.span))?;
-        if meta == Meta::EndRole && planned.role.is_none() {
-            let error = Diagnostic::error("Cannot execute 'end_role' from outside of a role");
+        let from = match (planned.in_handlers, &planned.role) {
+            (true, _) => Some("a handler"),
+            (false, None) => Some("outside of a role"),
+            (false, Some(_)) => None,
+        };
+        if let Some(from) = from.filter(|_| meta == Meta::EndRole) {
+            let error = Diagnostic::error(format!("Cannot execute 'end_role' from {from}"));
             return Err(error.at(&planned.task.span));
         }
         let deciding = if meta.is_for_all() { &hosts[..1] } else { hosts };

@@ -7,6 +7,7 @@ use crate::args::Args;
 use crate::ast::{Arg, CompareOp, Conditional, Expr, Node};
 use crate::error::Error;
 use crate::eval::{Scope, operators, tainted};
+use crate::globals::AllVariables;
 use crate::value::{Map, Marks, Reason, Repr, Undefined, Value, compare, ensure_hashable};
 
 impl Scope<'_> {
@@ -134,8 +135,12 @@ impl Scope<'_> {
         let mut left = self.forced(first)?;
         let mut marks = left.marks;
         for (op, node) in rest {
-            let right = self.forced(node)?;
+            let mut right = self.forced(node)?;
             marks = marks | right.marks;
+            // `name in vars`: only the templar knows the names.
+            if right.downcast::<AllVariables>().is_some() {
+                right = Value::list(self.iterate(&right)?);
+            }
             if !holds(*op, &left, &right)? {
                 return Ok(tainted(Value::from(false), marks));
             }

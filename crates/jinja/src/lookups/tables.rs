@@ -64,7 +64,7 @@ fn ini(scope: &Scope<'_>, terms: Value, mut args: Args) -> Result<Value, Error> 
         .iter()
         .any(|name| args.take_named(name).is_some_and(|flag| flag.is_true()));
     let mut encoding = option(&mut args, "encoding").unwrap_or_else(|| "utf-8".into());
-    args.take_named("interpolation");
+    let mut interpolates = args.take_named("interpolation").is_none_or(|flag| flag.is_true());
     args.finish()?;
     let mut found = Vec::new();
     for term in terms_of(&terms) {
@@ -78,34 +78,39 @@ fn ini(scope: &Scope<'_>, terms: Value, mut args: Args) -> Result<Value, Error> 
                 "re" => by_pattern = value.parse().unwrap_or(true),
                 "case_sensitive" => case_sensitive = truth(&value),
                 "default" => default = value.into(),
-                "interpolation" => {}
+                "interpolation" => interpolates = truth(&value),
                 _ => return Err(failed(format!("'{name}' is not a valid option"))),
             }
         }
+        if key.is_empty() {
+            return Err(failed(format!(
+                "No key to look up was provided as first term within string inline options: {term}"
+            )));
+        }
         let (_, content, _) = read(scope, SearchKind::Files, &file)?;
         let text = decode(&content, &encoding, "strict")?;
-        if kind != "properties" && !has_section(&text, &section) {
-            return Err(failed(format!("No section '{section}' in '{file}'.")));
-        }
-        let entries = entries(&text, &kind, &section, case_sensitive);
-        if let Some(name) = duplicate(&entries) {
-            return Err(failed(format!("Duplicate option in '{file}': '{name}'")));
-        }
-        let entries = entries.into_iter().map(|(_, name, value)| (name, value)).collect::<Vec<_>>();
+        let source = IniFile { name: &file, kind: &kind, section: &section, case_sensitive };
+        let entries = source.read(&text, allow_none)?;
+        let value_of = |value: &str| match interpolates {
+            true => interpolated(&entries, value, 0)
+                .ok_or_else(|| failed(format!("bad interpolation of '{value}' in '{file}'"))),
+            false => Ok(value.to_owned()),
+        };
         let wanted = if case_sensitive { key.clone() } else { key.to_lowercase() };
         if by_pattern {
             let pattern = regex(&key, Flags::default(), Anchor::Start)?;
             for (name, value) in &entries {
                 if pattern.is_match(name).map_err(|error| regexes::failed(&error))? {
-                    found.push(Value::from(value.clone()));
+                    let value = value.as_deref().map(value_of).transpose()?;
+                    found.push(value.map_or_else(Value::none, Value::from));
                 }
             }
             continue;
         }
-        match entries.into_iter().rev().find(|(name, _)| *name == wanted) {
-            Some((_, Some(value))) => found.push(value.into()),
-            Some((_, None)) if allow_none => found.push(Value::none()),
-            _ => found.push(default.clone()),
+        match entries.iter().rev().find(|(name, _)| *name == wanted) {
+            Some((_, Some(value))) => found.push(value_of(value)?.into()),
+            Some((_, None)) => {}
+            None => found.push(default.clone()),
         }
     }
     Ok(Value::list(found))
@@ -120,6 +125,56 @@ fn has_section(text: &str, wanted: &str) -> bool {
         || text.lines().any(|line| {
             line.trim().strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) == Some(wanted)
         })
+}
+
+/// A file of entries, and which of them are wanted.
+struct IniFile<'a> {
+    name: &'a str,
+    /// `ini` or `properties`.
+    kind: &'a str,
+    section: &'a str,
+    case_sensitive: bool,
+}
+
+impl IniFile<'_> {
+    /// Names with their values, as Python's configparser would accept them.
+    fn read(&self, text: &str, allow_none: bool) -> Result<Vec<(String, Option<String>)>, Error> {
+        let Self { name: file, kind, section, case_sensitive } = *self;
+        if kind != "properties" && !has_section(text, section) {
+            return Err(failed(format!("No section '{section}' in '{file}'.")));
+        }
+        let entries = entries(text, kind, section, case_sensitive);
+        if let Some(name) = duplicate(&entries) {
+            return Err(failed(format!("Duplicate option in '{file}': '{name}'")));
+        }
+        let bare = entries.iter().find(|(.., value)| value.is_none() && !allow_none);
+        if let Some((_, name, _)) = bare {
+            let message =
+                format!("Source contains parsing errors: '{file}': '{name}' has no value");
+            return Err(failed(message));
+        }
+        Ok(entries.into_iter().map(|(_, name, value)| (name, value)).collect())
+    }
+}
+
+/// `%(name)s` is another value, `%%` is `%`; any other `%` is a mistake, as in Python's configparser.
+fn interpolated(entries: &[(String, Option<String>)], text: &str, depth: usize) -> Option<String> {
+    let mut pieces = text.split('%');
+    let mut result = pieces.next()?.to_owned();
+    while let Some(piece) = pieces.next() {
+        if piece.is_empty() {
+            result.push('%');
+            result.push_str(pieces.next()?);
+            continue;
+        }
+        let (name, rest) = piece.strip_prefix('(')?.split_once(")s")?;
+        let name = name.to_lowercase();
+        let found = entries.iter().rev().find(|(known, _)| known.to_lowercase() == name)?;
+        let value = found.1.as_deref().filter(|_| depth < 10)?;
+        result.push_str(&interpolated(entries, value, depth + 1)?);
+        result.push_str(rest);
+    }
+    Some(result)
 }
 
 /// A name that stands twice in one section.

@@ -185,6 +185,7 @@ impl Reader<'_> {
             defaults_from: option("defaults_from")?,
             handlers_from: option("handlers_from")?,
             public: flag("public").unwrap_or(true),
+            says_public: flag("public").is_some(),
             allow_duplicates: Some(flag("allow_duplicates").unwrap_or(true)),
             rolespec_validate: flag("rolespec_validate"),
             common: task.common.clone(),

@@ -120,6 +120,7 @@ impl Reader<'_> {
             tasks,
             handlers: own.role_tasks(&path, "handlers", request.handlers_from.as_deref(), at)?,
             public: request.public,
+            says_public: request.says_public,
             from: [
                 &request.tasks_from,
                 &request.vars_from,
