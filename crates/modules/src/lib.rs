@@ -30,6 +30,7 @@ mod crypto;
 mod deb822_repository;
 mod debconf;
 mod dnf;
+mod docker;
 mod dpkg_selections;
 mod expect;
 mod external;

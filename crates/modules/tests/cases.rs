@@ -7,6 +7,8 @@
 
 #[path = "cases/case.rs"]
 mod case;
+#[path = "cases/engine.rs"]
+mod engine;
 #[path = "cases/host.rs"]
 mod host;
 #[path = "cases/laws.rs"]

@@ -36,6 +36,8 @@ pub(crate) struct Case {
     pub diff: Option<Vec<DiffSides>>,
     /// What is done to the host in memory, as a whole.
     pub effects: Option<Vec<String>>,
+    /// What the Docker Engine was told, as a whole.
+    pub told: Option<Vec<String>>,
     /// Files afterwards: what is named must be so. `null`: not there.
     #[serde(default)]
     pub after: BTreeMap<String, Option<File>>,
@@ -71,6 +73,8 @@ pub(crate) struct Host {
     pub commands: Vec<Answer>,
     /// Texts that are offered as blobs.
     pub blobs: Vec<String>,
+    /// A Docker Engine with these things, named by `DOCKER_HOST`.
+    pub engine: Option<Value>,
     /// Effects that fail.
     pub faults: Vec<Fault>,
 }

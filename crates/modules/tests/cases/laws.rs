@@ -9,6 +9,7 @@ use serde_json::Value;
 use system::{FakeSystem, RealSystem, System};
 
 use crate::case::Case;
+use crate::engine::Engine;
 use crate::host;
 
 type Proof = Result<(), String>;
@@ -39,19 +40,27 @@ fn prove_in_memory(module: &str, case: &Case) -> Proof {
     let fresh = || {
         let fake = FakeSystem::new();
         host::lay_over(&fake, &case.before);
-        fake
+        let engine = case.before.engine.as_ref().map(Engine::start);
+        if let Some(engine) = &engine {
+            fake.set_variable("DOCKER_HOST", &engine.address());
+        }
+        (fake, engine)
     };
-    let fake = fresh();
+    let told = |engine: &Option<Engine>| engine.as_ref().map(Engine::told).unwrap_or_default();
+    let (fake, engine) = fresh();
     let before = fake.files();
     let predicted = modules::run(&step(module, &case.args, true), &fake);
-    if fake.files() != before || !fake.effects().is_empty() {
-        return Err(format!("check wrote: {:?}", fake.effects()));
+    if fake.files() != before || !fake.effects().is_empty() || !told(&engine).is_empty() {
+        return Err(format!("check wrote: {:?} {:?}", fake.effects(), told(&engine)));
     }
 
-    let fake = fresh();
+    let (fake, engine) = fresh();
     let examined = modules::examine(&step(module, &case.args, false), &fake, Purpose::Run);
     let outcome = examined.outcome;
     judge(case, &outcome)?;
+    if let Some(wanted) = &case.told {
+        same("told", wanted, &told(&engine))?;
+    }
     if let Some(wanted) = &case.effects {
         same("effects", wanted, &fake.effects())?;
     } else if outcome.is_failed() && fake.files() != before {
@@ -65,7 +74,7 @@ fn prove_in_memory(module: &str, case: &Case) -> Proof {
     }
     predicts(case, examined.answer, &predicted, &outcome)?;
 
-    let effects = fake.effects().len();
+    let (effects, requests) = (fake.effects().len(), told(&engine).len());
     let second = modules::examine(&step(module, &case.args, false), &fake, Purpose::Run);
     let again = second.outcome;
     settled(case, examined.answer, &outcome, &again)?;
@@ -73,6 +82,14 @@ fn prove_in_memory(module: &str, case: &Case) -> Proof {
     let is_upkeep = second.answer == Some(Answer::Upkeep);
     if matches!(again.verdict, Verdict::Ok) && fake.effects().len() > effects && !is_upkeep {
         return Err(format!("the second run did {:?}", &fake.effects()[effects..]));
+    }
+    let requests = &told(&engine)[requests..];
+    if matches!(again.verdict, Verdict::Ok)
+        && !requests.is_empty()
+        && !is_upkeep
+        && second.answer != Some(Answer::CannotTell)
+    {
+        return Err(format!("the second run told {requests:?}"));
     }
     Ok(())
 }
@@ -179,6 +196,7 @@ fn can_be_real(case: &Case) -> bool {
         && host.groups.is_empty()
         && host.environment.is_empty()
         && host.blobs.is_empty()
+        && host.engine.is_none()
         && host.faults.is_empty();
     let within = |path: &String| path.starts_with("/case");
     let text = Value::Object(case.args.clone()).to_string();
