@@ -91,7 +91,7 @@ mod tests {
             place: None,
             check: false,
         };
-        progress.see(&task, start + Duration::from_secs(60));
+        progress.see(&task, start + Duration::from_mins(1));
         let gone =
             EventKind::HostUnreachable { host: "b".into(), message: "gone".into(), ignored: false };
         progress.see(&gone, start + Duration::from_secs(61));

@@ -160,7 +160,7 @@ impl Console {
             }
             let word = if result.outcome.is_unknown() { "UNKNOWN" } else { "FAILED" };
             let host = result::host_label(result);
-            let dump = result::dump(result, false, &self.options);
+            let dump = result::dump(result, looped, &self.options);
             self.fail_line(&format!("fatal: [{host}]: {word}! => {dump}"), Tone::Error)?;
         }
         if result.ignored { self.screen.line("...ignoring", Tone::Skipped) } else { Ok(()) }

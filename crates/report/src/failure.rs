@@ -87,7 +87,9 @@ pub(crate) fn origin(place: &Place, options: &Options) -> String {
     let lines = source.lines().enumerate().skip(first - 1).take(last + 1 - first);
     let mut excerpt = String::new();
     for (index, line) in lines {
-        let _ = write!(excerpt, "\n{:>width$} {}", index + 1, harmless(line));
+        let line = format!("{:>width$} {}", index + 1, harmless(line));
+        excerpt.push('\n');
+        excerpt.push_str(line.trim_end());
     }
     if !excerpt.is_empty() {
         let before = width + *column as usize;

@@ -80,7 +80,8 @@ pub(crate) fn is_shown(result: &HostResult, options: &Options) -> bool {
 
 /// The result as JSON, laid out as the verbosity asks.
 pub(crate) fn dump(result: &HostResult, looped: bool, options: &Options) -> String {
-    let is_always = result.verbose_always && !result.no_log && !result.outcome.is_skipped();
+    let is_always =
+        result.verbose_always && !looped && !result.no_log && !result.outcome.is_skipped();
     let pretty = options.verbosity >= 3 || is_always;
     let value = Value::Object(shown(result, looped, options));
     if options.format == Format::Yaml {

@@ -9,6 +9,7 @@ use yaml::Diagnostic;
 use super::{Batch, Place};
 use crate::actions::Include;
 use crate::cursor::{BlockNode, Node};
+use crate::events::Announcement;
 use crate::includes;
 use crate::walk::Planned;
 
@@ -25,6 +26,7 @@ impl Batch<'_> {
     pub(super) fn insert_includes(
         &mut self,
         leaf: &Place,
+        announcement: &Announcement,
         mut wanted: Vec<Wanted>,
     ) -> Result<Vec<HostName>, Diagnostic> {
         wanted.sort_by_key(|wanted| self.walkers.get_index_of(&wanted.result.host));
@@ -54,7 +56,8 @@ impl Batch<'_> {
         for (include, _, hosts) in &read {
             let file = include.what.name();
             let item = include.label.clone().map(|label| Item { label });
-            self.world.events.send(EventKind::Included { file, hosts: hosts.clone(), item });
+            let event = EventKind::Included { file, hosts: hosts.clone(), item };
+            self.world.events.send_in(announcement, event);
         }
         for (host, nodes) in blocks {
             self.walkers[&host].cursor.insert(Arc::new(BlockNode::plain(nodes)));

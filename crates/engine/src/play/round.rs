@@ -184,7 +184,7 @@ impl Batch<'_> {
     /// Every host has done the task.
     fn finish(&mut self, mut round: Round) -> Result<(), Diagnostic> {
         let includes = std::mem::take(&mut round.includes);
-        let unread = self.insert_includes(&round.leaf, includes)?;
+        let unread = self.insert_includes(&round.leaf, &round.cx.announcement, includes)?;
         round.losses.extend(unread);
         for number in &round.hosts {
             let walker = &mut self.walkers[*number];

@@ -91,10 +91,12 @@ fn ini(scope: &Scope<'_>, terms: Value, mut args: Args) -> Result<Value, Error> 
         let text = decode(&content, &encoding, "strict")?;
         let source = IniFile { name: &file, kind: &kind, section: &section, case_sensitive };
         let entries = source.read(&text, allow_none)?;
-        let value_of = |value: &str| match interpolates {
-            true => interpolated(&entries, value, 0)
-                .ok_or_else(|| failed(format!("bad interpolation of '{value}' in '{file}'"))),
-            false => Ok(value.to_owned()),
+        let value_of = |value: &str| {
+            if !interpolates {
+                return Ok(value.to_owned());
+            }
+            interpolated(&entries, value, 0)
+                .ok_or_else(|| failed(format!("bad interpolation of '{value}' in '{file}'")))
         };
         let wanted = if case_sensitive { key.clone() } else { key.to_lowercase() };
         if by_pattern {
