@@ -21,6 +21,7 @@ mod reboot;
 mod script;
 mod set_fact;
 mod set_stats;
+mod synchronize;
 mod template;
 mod unarchive;
 mod uri;
@@ -123,6 +124,7 @@ const ACTIONS: &[(&str, Action)] = &[
     ("service", backend::service),
     ("set_fact", set_fact::run),
     ("set_stats", set_stats::run),
+    ("ansible.posix.synchronize", synchronize::run),
     ("template", template::run),
     ("unarchive", unarchive::run),
     ("uri", uri::run),
