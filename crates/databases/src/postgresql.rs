@@ -11,6 +11,8 @@ use postgres::config::SslMode;
 use postgres::{Client, Config, NoTls, SimpleQueryMessage};
 use sha2::Sha256;
 
+pub use crate::Secret;
+
 /// The server or the way to it said no.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -42,18 +44,46 @@ pub struct Login {
     pub database: String,
 }
 
-/// A text that prints as nothing.
-#[derive(Clone)]
-pub struct Secret(pub String);
+/// A row: texts, as the server writes values.
+pub type Row = Vec<Option<String>>;
 
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
+/// What a column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `t` or `f`.
+    Bool,
+    /// A number.
+    Number,
+    /// JSON.
+    Json,
+    /// Anything else.
+    Text,
+}
+
+impl Kind {
+    fn of(column: &postgres::types::Type) -> Self {
+        use postgres::types::Type;
+        match *column {
+            Type::BOOL => Self::Bool,
+            Type::INT2 | Type::INT4 | Type::INT8 | Type::OID | Type::FLOAT4 | Type::FLOAT8 => {
+                Self::Number
+            }
+            Type::JSON | Type::JSONB => Self::Json,
+            _ => Self::Text,
+        }
     }
 }
 
-/// A row: texts, as the server writes values.
-pub type Row = Vec<Option<String>>;
+/// What a statement brought.
+#[derive(Debug, Clone, Default)]
+pub struct Answer {
+    /// Its columns.
+    pub columns: Vec<(String, Kind)>,
+    /// Its rows.
+    pub rows: Vec<Row>,
+    /// How many rows it brought or changed.
+    pub count: u64,
+}
 
 /// A session.
 pub struct Session(Client);
@@ -90,10 +120,64 @@ impl Session {
             .collect())
     }
 
+    /// What a statement brings, with what is known of its columns, and how many rows it brought or changed.
+    pub fn answer(&mut self, sql: &str) -> Result<Answer, Error> {
+        // Only one statement alone can be described, and asking for more would end a transaction.
+        let kinds: Vec<Kind> = if is_surely_one(sql) {
+            let statement = self.0.prepare(sql)?;
+            statement.columns().iter().map(|column| Kind::of(column.type_())).collect()
+        } else {
+            Vec::new()
+        };
+        let mut answer = Answer::default();
+        for message in self.0.simple_query(sql)? {
+            match message {
+                SimpleQueryMessage::RowDescription(columns) => {
+                    answer.rows.clear();
+                    answer.columns = columns
+                        .iter()
+                        .enumerate()
+                        .map(|(place, column)| {
+                            let kind = kinds.get(place).copied().unwrap_or(Kind::Text);
+                            (column.name().to_owned(), kind)
+                        })
+                        .collect();
+                }
+                SimpleQueryMessage::Row(row) => answer
+                    .rows
+                    .push((0..row.len()).map(|place| row.get(place).map(str::to_owned)).collect()),
+                SimpleQueryMessage::CommandComplete(count) => answer.count = count,
+                _ => {}
+            }
+        }
+        Ok(answer)
+    }
+
     /// Carries out a statement.
     pub fn execute(&mut self, sql: &str) -> Result<(), Error> {
         Ok(self.0.batch_execute(sql)?)
     }
+}
+
+/// Whether this is one statement, as far as that is told without reading SQL: what has a semicolon outside of plain
+/// quotes may be several.
+fn is_surely_one(sql: &str) -> bool {
+    let sql = sql.trim_end().trim_end_matches(';');
+    if !sql.contains(';') {
+        return true;
+    }
+    if sql.contains(['\\', '$']) {
+        return false;
+    }
+    let mut quote = None;
+    sql.chars().all(|letter| {
+        match quote {
+            Some(open) if open == letter => quote = None,
+            None if matches!(letter, '\'' | '"') => quote = Some(letter),
+            _ => {}
+        }
+        letter != ';' || quote.is_some()
+    })
 }
 
 /// A name in a statement: whatever is in it, it stays one name.
@@ -168,6 +252,20 @@ mod tests {
         assert_eq!(name("a\"; DROP TABLE x; --"), "\"a\"\"; DROP TABLE x; --\"");
         assert_eq!(text("o'clock"), "'o''clock'");
         assert_eq!(text("\\' or 1"), "E'\\\\'' or 1'");
+    }
+
+    #[test]
+    fn one_statement_is_told_from_several() {
+        for (sql, wanted) in [
+            ("SELECT 1;", true),
+            ("SELECT ';', 'it''s; x'", true),
+            ("SELECT \";\"", true),
+            ("SELECT 1; SELECT 2", false),
+            ("SELECT E'\\';'; SELECT 2", false),
+            ("DO $$ BEGIN; END $$", false),
+        ] {
+            assert_eq!(is_surely_one(sql), wanted, "{sql}");
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod glob;
 mod pattern;
 mod registry;
 mod runner;
+mod statement;
 mod text;
 
 mod apt;
@@ -46,6 +47,7 @@ mod http;
 mod iptables;
 mod known_hosts;
 mod lineinfile;
+mod mysql;
 mod openpgp;
 mod package;
 mod package_facts;

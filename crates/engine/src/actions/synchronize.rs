@@ -274,7 +274,9 @@ mod tests {
         let trusting = Sync { verify_host: false, private_key: None, multiplexing: true, ..sync() };
         assert_eq!(
             trusting.rsh(None).as_deref(),
-            Ok("ssh -p 2200 -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null")
+            Ok(
+                "ssh -p 2200 -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
+            )
         );
         assert!(Sync { private_key: Some("it's".to_owned()), ..sync() }.rsh(None).is_err());
     }
