@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -14,8 +15,10 @@ use anyhow::{Context, Result, bail, ensure};
 use nix::fcntl::{Flock, FlockArg};
 
 /// Packages in the tree besides Debian's minimal base. No Python: managed hosts need none.
-const PACKAGES: &str =
-    "systemd,systemd-sysv,dbus,openssh-server,sudo,iproute2,ca-certificates,curl,procps";
+const PACKAGES: &str = "systemd,systemd-sysv,dbus,openssh-server,sudo,iproute2,ca-certificates,curl,procps,cron,iptables,\
+    git,tzdata,acl,rsync,subversion,gnupg,mariadb-server,postgresql";
+/// Of those packages, the services that a host starts only when a test says so.
+const AT_REST: [&str; 3] = ["mariadb.service", "postgresql.service", "rsync.service"];
 const MIRROR: &str = "http://deb.debian.org/debian";
 const SUITE: &str = "bookworm";
 const BOOT_LIMIT: Duration = Duration::from_secs(90);
@@ -131,6 +134,7 @@ impl Fleet {
         let console = fs::File::create(self.directory.join(format!("{name}.console")))?;
         let nspawn = Command::new("systemd-nspawn")
             .args(["--boot", "--register=no", "--keep-unit", "--quiet", "--console=read-only"])
+            .arg("--capability=CAP_NET_ADMIN")
             .arg(format!("--network-namespace-path=/run/netns/{namespace}"))
             .arg(format!("--hostname={name}"))
             .arg("-D")
@@ -346,10 +350,17 @@ fn base_tree() -> Result<PathBuf> {
         tell(&format!("making the Debian tree {} (once, about a minute)", tree.display()));
         let fresh = cache.join("debian.fresh");
         let _ = fs::remove_dir_all(&fresh);
+        // Packages would start their services while they are installed, here and not in a host.
+        let policy = fresh.join("usr/sbin/policy-rc.d");
+        fs::create_dir_all(fresh.join("usr/sbin"))?;
+        fs::write(&policy, "#!/bin/sh\nexit 101\n")?;
+        fs::set_permissions(&policy, fs::Permissions::from_mode(0o755))?;
         run(Command::new("debootstrap")
             .args(["--variant=minbase", &format!("--include={PACKAGES}"), SUITE])
             .arg(&fresh)
             .arg(MIRROR))?;
+        let _ = fs::remove_file(&policy);
+        run(Command::new("systemctl").arg("--root").arg(&fresh).arg("disable").args(AT_REST))?;
         fs::rename(&fresh, &tree)?;
     }
     Ok(tree)

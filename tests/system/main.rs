@@ -6,6 +6,7 @@ mod enrolment;
 mod explain;
 mod faults;
 mod house;
+mod modules;
 mod person;
 mod quickstart;
 mod ssh;
