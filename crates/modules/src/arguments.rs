@@ -326,6 +326,14 @@ pub(crate) fn parse<M: Arguments>(args: &Args, host: &dyn Probe) -> Result<Parse
     Ok(Parsed { module, invocation, secrets, warnings: reader.warnings })
 }
 
+/// The suboptions of an argument; `what` names it.
+pub(crate) fn part<M: Arguments>(what: &str, given: &Args, host: &dyn Probe) -> Result<M, Failure> {
+    let parsed = parse::<M>(given, host);
+    parsed.map(|parsed| parsed.module).map_err(|failure| {
+        Failure::new(format!("{} found in {what}", failure.message.trim_end_matches('.')))
+    })
+}
+
 /// Hands the given values to the fields, one by one.
 pub struct Reader<'a> {
     host: &'a dyn Probe,

@@ -14,7 +14,6 @@ use system::{Probe, System};
 pub(crate) use argument::DockerContainer;
 use argument::Wish;
 use plan::Plan;
-pub(in crate::docker) use wanted::part;
 
 use crate::contract::{Check, Failure, Module};
 

@@ -8,10 +8,10 @@ use model::{Args, Diff};
 use serde_json::{Map, Value, json};
 use system::{Attributes, Probe, System, WriteFile};
 
-use super::docker_container::part;
 use super::engine::{Connection, Worker, query, stream};
 use super::registry::{ImageName, is_id};
 use super::{image, size};
+use crate::arguments::part;
 use crate::arguments::{Presence, arguments, choices, python_text};
 use crate::contract::{Change, Check, Failure, Module};
 use crate::diff;

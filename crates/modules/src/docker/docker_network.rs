@@ -4,8 +4,8 @@ use model::{Args, Diff};
 use serde_json::{Map, Value, json};
 use system::{Probe, System};
 
-use super::docker_container::part;
 use super::engine::{Connection, Worker};
+use crate::arguments::part;
 use crate::arguments::{Presence, arguments, python_text};
 use crate::contract::{Change, Check, Failure, Module};
 use crate::diff;

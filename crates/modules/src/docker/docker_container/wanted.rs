@@ -12,24 +12,12 @@ use super::argument::{
 };
 use super::option::{Kind, Wanted};
 use super::port;
-use crate::arguments::{Arguments, parse, python_text};
+use crate::arguments::{Arguments, part, python_text};
 use crate::contract::Failure;
 use crate::docker::size;
 
 /// Of a file with variables.
 const ENV_FILE_LIMIT: u64 = 4 << 20;
-
-/// The suboptions of an argument.
-pub(in crate::docker) fn part<M: Arguments>(
-    what: &str,
-    given: &Args,
-    host: &dyn Probe,
-) -> Result<M, Failure> {
-    let parsed = parse::<M>(given, host);
-    parsed.map(|parsed| parsed.module).map_err(|failure| {
-        Failure::new(format!("{} found in {what}", failure.message.trim_end_matches('.')))
-    })
-}
 
 /// A dictionary of texts.
 fn texts(given: &Args) -> Map<String, Value> {
