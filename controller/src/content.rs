@@ -148,8 +148,7 @@ pub(crate) fn actions() -> Vec<String> {
         "ansible.builtin" => entry.name.to_owned(),
         collection => format!("{collection}.{}", entry.name),
     });
-    let later = modules::NOT_YET.iter().copied().map(ToOwned::to_owned);
-    engine::action_names().map(ToOwned::to_owned).chain(modules).chain(later).collect()
+    engine::action_names().map(ToOwned::to_owned).chain(modules).collect()
 }
 
 /// Extra variables in the order given; later ones win. `place` finds files.

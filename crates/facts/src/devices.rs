@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use model::Args;
 use serde_json::{Value, json};
 
+use system::Probe;
+
 use crate::host::Host;
 use crate::text::human_size;
 
@@ -32,6 +34,11 @@ pub(crate) fn uuids(host: &Host<'_>) -> BTreeMap<String, String> {
     names
         .filter_map(|uuid| Some((host.link_name(format!("/dev/disk/by-uuid/{uuid}"))?, uuid)))
         .collect()
+}
+
+/// The UUID of the file system on each device, by the device's name below /dev.
+pub fn device_uuids(probe: &dyn Probe) -> BTreeMap<String, String> {
+    uuids(&Host::new(probe))
 }
 
 fn links(host: &Host<'_>) -> Links {

@@ -29,8 +29,10 @@ use std::time::Duration;
 use model::Args;
 use system::Probe;
 
+pub use devices::device_uuids;
 pub use distribution::{Distribution, distribution};
 pub use filter::glob_matches;
+pub use mounts::{mount_sizes, unescaped};
 pub use software::{package_manager, service_manager};
 pub use subset::{BadSubset, Subset};
 

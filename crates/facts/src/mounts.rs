@@ -1,6 +1,7 @@
 //! Mounted file systems, with their sizes.
 
 use std::sync::mpsc;
+use std::time::Duration;
 
 use model::Args;
 use nix::sys::statvfs::statvfs;
@@ -95,8 +96,21 @@ fn bind_mounts(mountinfo: &str) -> Vec<String> {
     mountinfo.lines().filter_map(of_line).collect()
 }
 
-/// `\040` is a space.
-fn unescaped(word: &str) -> String {
+/// Sizes of what is mounted at a path: none when nothing is there, `None` when they are not known in time (a dead server
+/// makes the system wait for ever).
+pub fn mount_sizes(path: &str, patience: Option<Duration>) -> Option<Args> {
+    let Some(patience) = patience else { return Some(sizes(path)) };
+    let (send, receive) = mpsc::channel();
+    let path = path.to_owned();
+    std::thread::spawn(move || {
+        // Nobody listens any more when it comes too late.
+        drop(send.send(sizes(&path)));
+    });
+    receive.recv_timeout(patience).ok()
+}
+
+/// A word of fstab and its relatives: `\040` is a space.
+pub fn unescaped(word: &str) -> String {
     let bytes = word.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;

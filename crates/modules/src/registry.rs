@@ -61,6 +61,7 @@ modules! {
     "iptables" in "ansible.builtin" => crate::iptables::Iptables,
     "known_hosts" in "ansible.builtin" => crate::known_hosts::KnownHosts,
     "lineinfile" in "ansible.builtin" => crate::lineinfile::Lineinfile,
+    "mount_facts" in "ansible.builtin" => crate::mount_facts::MountFacts,
     "package" in "ansible.builtin" => crate::package::Package = crate::package::run,
     "package_facts" in "ansible.builtin" => crate::package_facts::PackageFacts,
     "ping" in "ansible.builtin" => crate::ping::Ping,
@@ -75,6 +76,7 @@ modules! {
     "shell" in "ansible.builtin" => crate::command::Shell,
     "slurp" in "ansible.builtin" => crate::slurp::Slurp,
     "stat" in "ansible.builtin" => crate::stat::Stat,
+    "subversion" in "ansible.builtin" => crate::subversion::Subversion,
     "systemd" in "ansible.builtin" => crate::systemd::Systemd,
     "systemd_service" in "ansible.builtin" => crate::systemd::Systemd,
     "sysvinit" in "ansible.builtin" => crate::sysvinit::Sysvinit,
@@ -150,9 +152,6 @@ pub fn find(name: &str) -> Option<&'static Entry> {
             }
     })
 }
-
-/// Modules of `ansible.builtin` that are not built in yet: playbooks may name them, and fail only where they run.
-pub const NOT_YET: &[&str] = &["mount_facts", "subversion"];
 
 /// The short names of all modules.
 pub fn names() -> impl Iterator<Item = &'static str> {

@@ -211,9 +211,6 @@ impl Attempt<'_> {
 }
 
 fn unknown_module(name: &str) -> Outcome {
-    if registry::NOT_YET.contains(&name.rsplit('.').next().unwrap_or(name)) {
-        return Outcome::failed(format!("the module `{name}` is not built in yet"));
-    }
     let hint =
         registry::nearest(name).map(|near| format!(". Did you mean `{near}`?")).unwrap_or_default();
     Outcome::failed(format!("unknown module `{name}`{hint}"))
