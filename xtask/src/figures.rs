@@ -1,5 +1,8 @@
 //! `cargo xtask figures`: what a task costs on each link, and what the programs weigh, measured on one booted host.
 
+mod controller;
+mod modules;
+
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
@@ -49,7 +52,8 @@ pub(crate) fn run() -> Result<()> {
         let path = programs::directory().join(name);
         println!("{name:16}  {:6.1} MB, {:.1} MB stripped", megabytes(&path)?, stripped(&path)?);
     }
-    Ok(())
+    modules::run(&controller, machine, &project, &by_agent)?;
+    controller::run(&fleet.directory().join("large"))
 }
 
 /// No-change tasks of five kinds.

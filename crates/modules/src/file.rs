@@ -312,7 +312,9 @@ impl Plan<'_> {
             }
             self.edits.push(Edit::Symlink { target: src, path: self.path.clone() });
         }
-        self.attributes_of_link(&target, result)
+        // What a link that is there leads to was named by its owner, and not by the task.
+        let named = if self.file.src.is_some() { target } else { self.path.clone() };
+        self.attributes_of_link(&named, result)
     }
 
     fn refuse_to_convert(&self) -> Result<(), Failure> {

@@ -202,8 +202,7 @@ pub(crate) fn end_of_links(host: &dyn Probe, path: &Path) -> Result<PathBuf, Fai
     for _ in 0..FOLLOWED_AT_MOST {
         match host.stat(&place, false)? {
             Some(stat) if stat.kind == FileKind::Symlink => {
-                let target = host.read_link(&place)?;
-                place = system::parent_of(&place).join(target);
+                place = host.follow_link(&place)?;
             }
             _ => return Ok(place),
         }
@@ -235,6 +234,7 @@ pub(crate) fn real_path(host: &dyn Probe, path: &Path) -> Result<PathBuf, Failur
                     let text = format!("too many levels of symbolic links at {}", path.display());
                     return Err(Failure::new(text));
                 }
+                host.follow_link(&place)?;
                 let target = host.read_link(&place)?;
                 rest.extend(target.components().rev().map(|part| part.as_os_str().into()));
             }

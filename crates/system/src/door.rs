@@ -177,6 +177,8 @@ pub trait Probe {
     fn open(&self, path: &Path) -> Result<Option<Box<dyn Read>>>;
     /// Where a symbolic link points.
     fn read_link(&self, path: &Path) -> Result<PathBuf>;
+    /// Where a symbolic link leads, one step on, as a path; refused where its owner leads to what is not theirs.
+    fn follow_link(&self, path: &Path) -> Result<PathBuf>;
     /// The names in a directory, sorted.
     fn list(&self, path: &Path) -> Result<Vec<std::ffi::OsString>>;
     /// Whether the process may read, write or execute a path: `access(2)` with `libc::{R_OK, W_OK, X_OK}`.

@@ -259,6 +259,10 @@ impl Probe for FakeSystem {
         self.look("read the link", path, |tree| tree.read_link(path))
     }
 
+    fn follow_link(&self, path: &Path) -> Result<PathBuf> {
+        Ok(crate::parent_of(path).join(self.read_link(path)?))
+    }
+
     fn list(&self, path: &Path) -> Result<Vec<OsString>> {
         self.look("list", path, |tree| tree.list(path))
     }

@@ -8,6 +8,7 @@ mod door;
 mod fake;
 mod labels;
 mod real;
+mod trust;
 
 pub use command::{Command, Output};
 pub use door::{

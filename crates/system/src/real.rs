@@ -5,12 +5,12 @@ mod execute;
 mod labels;
 mod replace;
 mod touch;
+mod walk;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -18,9 +18,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use model::{Digest, OutputStream};
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag};
+use nix::fcntl::AtFlags;
 use nix::sys::stat::SFlag;
 use nix::unistd::AccessFlags;
+
+use walk::{Reached, Stray};
 
 use crate::{
     Account, BlobSource, Command, Error, FileKind, FileStat, GroupEntry, Output, Probe, Result,
@@ -69,22 +71,15 @@ fn is_absent(errno: Errno) -> bool {
     matches!(errno, Errno::ENOENT | Errno::ENOTDIR)
 }
 
-impl RealSystem {
-    fn open_regular(&self, path: &Path) -> Result<Option<File>> {
-        match self.stat(path, true)? {
-            None => return Ok(None),
-            Some(stat) => refuse_unless_regular(path, stat.kind)?,
-        }
-        // Another file may have taken its place meanwhile: do not block on a FIFO, and look again.
-        let file = File::options()
-            .read(true)
-            .custom_flags((OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits())
-            .open(path)
-            .map_err(failed("open", path))?;
-        let stat = nix::sys::stat::fstat(&file).map_err(failed("look at", path))?;
-        refuse_unless_regular(path, file_stat(&stat).kind)?;
-        Ok(Some(file))
-    }
+/// A regular file, open; `None` when nothing is there.
+fn open_regular(path: &Path) -> Result<Option<File>> {
+    let reached = match Reached::by(path, true) {
+        Ok(reached) => reached,
+        Err(Stray::Errno(errno)) if is_absent(errno) => return Ok(None),
+        Err(stray) => return Err(stray.at("open", path)),
+    };
+    refuse_unless_regular(path, reached.stat.kind)?;
+    File::open(reached.by_descriptor()).map(Some).map_err(failed("open", path))
 }
 
 impl Probe for RealSystem {
@@ -99,11 +94,11 @@ impl Probe for RealSystem {
     }
 
     fn open(&self, path: &Path) -> Result<Option<Box<dyn Read>>> {
-        Ok(self.open_regular(path)?.map(|file| Box::new(file) as Box<dyn Read>))
+        Ok(open_regular(path)?.map(|file| Box::new(file) as Box<dyn Read>))
     }
 
     fn read_at(&self, path: &Path, offset: u64, length: u64) -> Result<Option<Vec<u8>>> {
-        let Some(mut file) = self.open_regular(path)? else { return Ok(None) };
+        let Some(mut file) = open_regular(path)? else { return Ok(None) };
         file.seek(SeekFrom::Start(offset)).map_err(failed("read", path))?;
         let mut bytes = Vec::new();
         file.take(length).read_to_end(&mut bytes).map_err(failed("read", path))?;
@@ -112,6 +107,15 @@ impl Probe for RealSystem {
 
     fn read_link(&self, path: &Path) -> Result<PathBuf> {
         std::fs::read_link(path).map_err(failed("read the link", path))
+    }
+
+    fn follow_link(&self, path: &Path) -> Result<PathBuf> {
+        walk::next_of(path).map_err(|stray| match stray {
+            Stray::Errno(Errno::ELOOP) => {
+                Error::Refused(format!("too many levels of symbolic links at {}", path.display()))
+            }
+            stray => stray.at("follow", path),
+        })
     }
 
     fn list(&self, path: &Path) -> Result<Vec<OsString>> {

@@ -9,12 +9,13 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, renameat};
-use nix::sys::stat::{Mode, fchmod, fstatat};
+use nix::fcntl::{OFlag, openat, renameat};
+use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, unlinkat};
 
+use super::walk::{self, Reached, Stray};
 use super::{RealSystem, failed, file_stat, is_absent, labels};
-use crate::{Attributes, Error, FileKind, FileStat, Probe, Result, System, WriteFile};
+use crate::{Attributes, Error, FileKind, Probe, Result, System, WriteFile};
 
 /// A directory held open, so that nobody can swap it for another, and a name in it.
 pub(super) struct Place<'a> {
@@ -30,13 +31,14 @@ impl<'a> Place<'a> {
             return Err(Error::Refused(format!("{} does not name a file", path.display())));
         };
         let parent = crate::parent_of(path);
-        let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let open = |how| openat(AT_FDCWD, parent, flags | how, Mode::empty());
-        let (directory, can_sync) = match open(OFlag::O_RDONLY) {
+        let (directory, can_sync) = match walk::directory(parent, OFlag::O_RDONLY) {
             Ok(directory) => (directory, true),
             // A directory that may be searched and written but not read.
-            Err(Errno::EACCES) => (open(OFlag::O_PATH).map_err(failed(doing, path))?, false),
-            Err(errno) => return Err(failed(doing, path)(errno)),
+            Err(Stray::Errno(Errno::EACCES)) => {
+                let held = walk::directory(parent, OFlag::O_PATH);
+                (held.map_err(|stray| stray.at(doing, path))?, false)
+            }
+            Err(stray) => return Err(stray.at(doing, path)),
         };
         Ok(Self { path, directory, name, can_sync })
     }
@@ -46,9 +48,9 @@ impl<'a> Place<'a> {
     }
 
     /// What stands there now.
-    pub(super) fn stat(&self) -> Result<Option<FileStat>> {
-        match fstatat(&self.directory, self.name, AtFlags::AT_SYMLINK_NOFOLLOW) {
-            Ok(stat) => Ok(Some(file_stat(&stat))),
+    pub(super) fn held(&self) -> Result<Option<Reached>> {
+        match Reached::at(&self.directory, self.name) {
+            Ok(reached) => Ok(Some(reached)),
             Err(errno) if is_absent(errno) => Ok(None),
             Err(errno) => Err(failed("look at", self.path)(errno)),
         }
@@ -88,11 +90,11 @@ impl RealSystem {
     pub(super) fn replace(&self, file: WriteFile<'_>) -> Result<()> {
         let WriteFile { path, content, attributes, validate, in_place } = file;
         let place = Place::of("write", path)?;
-        let old = place.stat()?;
+        let old = place.held()?;
         if let Some(old) = &old {
-            refuse_to_replace(path, old.kind)?;
+            refuse_to_replace(path, old.stat.kind)?;
         }
-        let old = old.filter(|old| old.kind == FileKind::File);
+        let old = old.filter(|old| old.stat.kind == FileKind::File);
         let temporary = temporary_name(place.name);
         let create = |place: &Place<'_>| {
             let flags = OFlag::O_WRONLY
@@ -151,11 +153,12 @@ impl RealSystem {
         new: &mut File,
         content: &mut dyn Read,
         wanted: &Attributes,
-        old: Option<&FileStat>,
+        old: Option<&Reached>,
     ) -> Result<()> {
         self.copy(path, content, new)?;
-        let uid = wanted.uid.or(old.map(|old| old.uid));
-        let gid = wanted.gid.or(old.map(|old| old.gid));
+        let before = old.map(|old| &old.stat);
+        let uid = wanted.uid.or(before.map(|old| old.uid));
+        let gid = wanted.gid.or(before.map(|old| old.gid));
         let mine = file_stat(&nix::sys::stat::fstat(&*new).map_err(failed("look at", path))?);
         let uid = uid.filter(|uid| *uid != mine.uid).map(Uid::from_raw);
         let gid = gid.filter(|gid| *gid != mine.gid).map(Gid::from_raw);
@@ -166,13 +169,14 @@ impl RealSystem {
                 answer => answer.map_err(failed("set the owner of", path))?,
             }
         }
-        if old.is_some() {
-            keep_xattrs(path, new, self.own_uid() == 0)?;
+        if let Some(old) = old {
+            keep_xattrs(path, old, new, self.own_uid() == 0)?;
         }
         if let Some(label) = &wanted.label {
             labels::set_label(path, &through_proc(new.as_fd()), label)?;
         }
-        let mode = wanted.mode.or(old.map(|old| old.mode)).unwrap_or_else(|| 0o666 & !self.umask());
+        let mode =
+            wanted.mode.or(before.map(|old| old.mode)).unwrap_or_else(|| 0o666 & !self.umask());
         fchmod(&*new, Mode::from_bits_truncate(mode)).map_err(failed("set the mode of", path))?;
         new.sync_all().map_err(failed("write", path))
     }
@@ -205,6 +209,9 @@ impl RealSystem {
                 .map_err(failed("write", place.path))
         };
         let mut from = open(&source.directory, temporary, OFlag::O_RDONLY)?;
+        if let Some(old) = place.held()? {
+            old.refuse_planted(place.path)?;
+        }
         let mut to = open(&place.directory, place.name, OFlag::O_WRONLY | OFlag::O_TRUNC)?;
         self.copy(place.path, &mut from, &mut to)?;
         to.sync_all().map_err(failed("write", place.path))?;
@@ -245,22 +252,24 @@ fn cannot_replace(path: &Path, errno: Errno) -> Error {
 }
 
 /// Access control lists, capabilities and labels go with the file's name, not with the content of one version.
-fn keep_xattrs(old: &Path, new: &File, is_root: bool) -> Result<()> {
+fn keep_xattrs(path: &Path, old: &Reached, new: &File, is_root: bool) -> Result<()> {
+    const DOING: &str = "read the attributes of";
     let unsupported = |error: &io::Error| error.raw_os_error() == Some(Errno::ENOTSUP as i32);
-    let names = match xattr::list(old) {
+    let by_descriptor = old.by_descriptor();
+    let names = match xattr::list_deref(&by_descriptor) {
         Ok(names) => names,
         Err(error) if unsupported(&error) => return Ok(()),
-        Err(error) => return Err(failed("read the attributes of", old)(error)),
+        Err(error) => return Err(failed(DOING, path)(error)),
     };
     for name in names {
-        let value = xattr::get(old, &name).map_err(failed("read the attributes of", old))?;
+        let value = xattr::get_deref(&by_descriptor, &name).map_err(failed(DOING, path))?;
         let Some(value) = value else { continue };
         let system_owned =
             name.as_bytes().starts_with(b"security.") || name.as_bytes().starts_with(b"trusted.");
         match xattr::FileExt::set_xattr(new, &name, &value) {
             Ok(()) => {}
             Err(error) if unsupported(&error) || (system_owned && !is_root) => {}
-            Err(error) => return Err(failed("keep the attributes of", old)(error)),
+            Err(error) => return Err(failed("keep the attributes of", path)(error)),
         }
     }
     Ok(())

@@ -15,7 +15,8 @@ use nix::unistd::{
 };
 
 use super::replace::{Place, temporary_name, through_proc};
-use super::{RealSystem, failed, file_stat, labels};
+use super::walk::Reached;
+use super::{RealSystem, failed, labels};
 use crate::{Attributes, Command, Dialogue, FileKind, Output, Probe, Result, System, WriteFile};
 
 impl System for RealSystem {
@@ -99,10 +100,11 @@ impl System for RealSystem {
     fn remove(&self, path: &Path) -> Result<()> {
         const DOING: &str = "remove";
         let place = Place::of(DOING, path)?;
-        let Some(stat) = place.stat()? else { return Err(failed(DOING, path)(Errno::ENOENT)) };
-        if stat.kind == FileKind::Directory {
+        let Some(held) = place.held()? else { return Err(failed(DOING, path)(Errno::ENOENT)) };
+        if held.stat.kind == FileKind::Directory {
             // Never follows links, also when somebody swaps entries meanwhile.
-            std::fs::remove_dir_all(path).map_err(failed(DOING, path))?;
+            let inside = through_proc(place.fd()).join(place.name);
+            std::fs::remove_dir_all(inside).map_err(failed(DOING, path))?;
         } else {
             unlinkat(place.fd(), place.name, UnlinkatFlags::NoRemoveDir)
                 .map_err(failed(DOING, path))?;
@@ -111,12 +113,11 @@ impl System for RealSystem {
     }
 
     fn set_attributes(&self, path: &Path, attributes: Attributes, follow: bool) -> Result<()> {
-        let no_follow = if follow { OFlag::empty() } else { OFlag::O_NOFOLLOW };
-        let held =
-            nix::fcntl::open(path, OFlag::O_PATH | OFlag::O_CLOEXEC | no_follow, Mode::empty())
-                .map_err(failed("set attributes of", path))?;
-        let stat = file_stat(&fstat(&held).map_err(failed("look at", path))?);
-        let by_descriptor = through_proc(held.as_fd());
+        let reached =
+            Reached::by(path, follow).map_err(|stray| stray.at("set attributes of", path))?;
+        reached.refuse_planted(path)?;
+        let by_descriptor = reached.by_descriptor();
+        let Reached { descriptor: held, stat, .. } = reached;
         let flags = match attributes.flags.filter(|_| stat.kind != FileKind::Symlink) {
             None => None,
             Some(change) => {
