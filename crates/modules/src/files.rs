@@ -1,7 +1,7 @@
 //! What the modules that make files have in common: owner and mode as arguments, the difference to what is there, the
 //! keys of results, checksums.
 
-mod marks;
+pub(crate) mod marks;
 
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};

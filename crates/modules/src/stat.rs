@@ -10,6 +10,7 @@ use system::{Command, FileKind, FileStat, Probe, System};
 
 use crate::arguments::{arguments, choices};
 use crate::contract::{Check, Failure, Module};
+use crate::files::marks::letters;
 use crate::files::{each_piece, path_value, real_path};
 
 choices! {
@@ -46,7 +47,7 @@ arguments! {
         },
         /// Ask `file` for the kind of content, where that program is installed.
         pub get_mime: bool { default: true, aliases: ["mime", "mime_type", "mime-type"] },
-        /// Ask `lsattr` for flags, where that program is installed.
+        /// Tell the flags that `lsattr` shows, where the file system has any.
         pub get_attributes: bool { default: true, aliases: ["attr", "attributes"] },
         /// Report SELinux contexts. Nothing is reported yet.
         pub get_selinux_context: bool { default: false },
@@ -95,7 +96,7 @@ impl Stat {
             self.mime(host, args)?;
         }
         if self.get_attributes && matches!(stat.kind, FileKind::File | FileKind::Directory) {
-            self.flags(host, args)?;
+            self.flags(host, args);
         }
         Ok(())
     }
@@ -116,20 +117,16 @@ impl Stat {
         Ok(())
     }
 
-    fn flags(&self, host: &dyn Probe, args: &mut Args) -> Result<(), Failure> {
-        let path = self.path.to_string_lossy();
-        let Some(text) = ask(host, "/usr/bin/lsattr", ["-vd", "--", &path])? else {
-            return Ok(());
-        };
-        let mut words = text.split_whitespace();
-        if let (Some(version), Some(flags)) = (words.next(), words.next()) {
-            let flags: String = flags.chars().filter(|flag| *flag != '-').collect();
-            let names: Vec<Value> = flags.chars().map(|flag| flag_name(flag).into()).collect();
-            args.insert("version".into(), version.into());
-            args.insert("attr_flags".into(), flags.into());
-            args.insert("attributes".into(), names.into());
+    /// What may not be read is left out, as are file systems without flags.
+    fn flags(&self, host: &dyn Probe, args: &mut Args) {
+        let Ok(Some(flags)) = host.flags(&self.path) else { return };
+        let letters = letters(flags);
+        let names: Vec<Value> = letters.chars().map(|flag| flag_name(flag).into()).collect();
+        if let Ok(Some(version)) = host.generation(&self.path) {
+            args.insert("version".into(), version.to_string().into());
         }
-        Ok(())
+        args.insert("attr_flags".into(), letters.into());
+        args.insert("attributes".into(), names.into());
     }
 }
 

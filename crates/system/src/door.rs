@@ -185,6 +185,8 @@ pub trait Probe {
     fn access(&self, path: &Path, mode: i32) -> bool;
     /// The flags of a file or directory as the file system keeps them (`lsattr`); `None` where there are none.
     fn flags(&self, path: &Path) -> Result<Option<u32>>;
+    /// The version of a file or directory that its file system counts (`lsattr -v`); `None` where there is none.
+    fn generation(&self, path: &Path) -> Result<Option<u32>>;
     /// An extended attribute.
     fn xattr(&self, path: &Path, name: &str) -> Result<Option<Vec<u8>>>;
     /// Runs a program that only looks (`dpkg-query`, `systemctl show`). The caller vouches for that.

@@ -276,6 +276,10 @@ impl Probe for FakeSystem {
         Ok(self.look("open", path, |tree| tree.marks(path))?.map(|(flags, _)| flags))
     }
 
+    fn generation(&self, path: &Path) -> Result<Option<u32>> {
+        Ok(self.flags(path)?.map(|_| 1))
+    }
+
     fn xattr(&self, path: &Path, name: &str) -> Result<Option<Vec<u8>>> {
         let marks = self.look("read an attribute of", path, |tree| tree.marks(path))?;
         let label = marks.map(|(_, label)| label).filter(|label| !label.is_empty());

@@ -137,6 +137,10 @@ impl Probe for RealSystem {
         labels::flags_at(path)
     }
 
+    fn generation(&self, path: &Path) -> Result<Option<u32>> {
+        labels::generation_at(path)
+    }
+
     fn xattr(&self, path: &Path, name: &str) -> Result<Option<Vec<u8>>> {
         match xattr::get_deref(path, name) {
             Ok(value) => Ok(value),

@@ -92,7 +92,7 @@ impl FileAttributes {
 }
 
 /// Flags as `lsattr` shows them, without the dashes.
-fn letters(flags: u32) -> String {
+pub(crate) fn letters(flags: u32) -> String {
     FLAGS.iter().filter(|(_, flag)| flags & flag != 0).map(|(letter, _)| letter).collect()
 }
 

@@ -15,10 +15,11 @@ use crate::{Error, FlagChange, LABEL, LabelChange, Result};
 
 #[expect(
     unsafe_code,
-    reason = "two ioctls on a long that is ours; the kernel writes 32 bits of it"
+    reason = "three ioctls on a long that is ours; the kernel writes 32 bits of it"
 )]
 mod ioctl {
     nix::ioctl_read!(get_flags, b'f', 1, nix::libc::c_long);
+    nix::ioctl_read!(get_version, b'v', 1, nix::libc::c_long);
     nix::ioctl_write_ptr!(set_flags, b'f', 2, nix::libc::c_long);
 
     pub(super) fn flags(descriptor: i32) -> nix::Result<u32> {
@@ -26,6 +27,13 @@ mod ioctl {
         // SAFETY: `flags` outlives the call, and is at least as wide as what is written to it.
         unsafe { get_flags(descriptor, &raw mut flags)? };
         Ok(flags as u32)
+    }
+
+    pub(super) fn version(descriptor: i32) -> nix::Result<u32> {
+        let mut version: nix::libc::c_long = 0;
+        // SAFETY: `version` outlives the call, and is at least as wide as what is written to it.
+        unsafe { get_version(descriptor, &raw mut version)? };
+        Ok(version as u32)
     }
 
     pub(super) fn put_flags(descriptor: i32, flags: u32) -> nix::Result<()> {
@@ -49,11 +57,24 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
 
 /// The flags of what a path names.
 pub(super) fn flags_at(path: &Path) -> Result<Option<u32>> {
+    ask("read the flags of", path, ioctl::flags)
+}
+
+/// The version of what a path names.
+pub(super) fn generation_at(path: &Path) -> Result<Option<u32>> {
+    ask("read the version of", path, ioctl::version)
+}
+
+fn ask(
+    doing: &'static str,
+    path: &Path,
+    question: fn(i32) -> nix::Result<u32>,
+) -> Result<Option<u32>> {
     let file = open(path).map_err(failed("open", path))?;
-    match ioctl::flags(file.as_raw_fd()) {
-        Ok(flags) => Ok(Some(flags)),
+    match question(file.as_raw_fd()) {
+        Ok(answer) => Ok(Some(answer)),
         Err(errno) if has_none(errno) => Ok(None),
-        Err(errno) => Err(failed("read the flags of", path)(errno)),
+        Err(errno) => Err(failed(doing, path)(errno)),
     }
 }
 
