@@ -1,9 +1,15 @@
 //! Modules of `community.general`.
 
+pub(crate) mod alternatives;
+pub(crate) mod capabilities;
 pub(crate) mod git_config;
 pub(crate) mod ini_file;
 pub(crate) mod kernel_blacklist;
+pub(crate) mod locale_gen;
 pub(crate) mod make;
+pub(crate) mod modprobe;
 pub(crate) mod npm;
 pub(crate) mod pam_limits;
 pub(crate) mod sudoers;
+pub(crate) mod timezone;
+pub(crate) mod ufw;

@@ -51,3 +51,9 @@ pub(crate) fn show(result: &mut Args, output: &Output) {
     result.insert("stdout".to_owned(), output.stdout_text().into());
     result.insert("stderr".to_owned(), output.stderr_text().into());
 }
+
+/// What a program that only looks says; it must succeed.
+pub(crate) fn told(probe: &dyn Probe, command: &Command) -> Result<String, Failure> {
+    let output = probe.query(command)?;
+    if output.is_success() { Ok(output.stdout_text()) } else { Err(failure(&output, "")) }
+}

@@ -53,16 +53,16 @@ impl Module for KernelBlacklist {
         let bytes = host.read(&target.path, LIMIT)?.unwrap_or_default();
         let text = String::from_utf8(bytes)
             .map_err(|_| Failure::new(format!("{shown} is not text in UTF-8")))?;
-        let is_mine = |line: &&str| line.split_whitespace().eq(["blacklist", name].iter().copied());
+        let is_mine = |line: &str| line.split_whitespace().eq(["blacklist", name].iter().copied());
         let before: Vec<&str> = text.lines().collect();
-        let is_listed = before.iter().any(|line| is_mine(&line));
+        let is_listed = before.iter().any(|line| is_mine(line));
         let is_wanted = self.state.is_present();
         let own = format!("blacklist {name}");
         let mut after = before.clone();
         if is_wanted && !is_listed {
             after.push(&own);
         } else if !is_wanted {
-            after.retain(|line| !is_mine(&line));
+            after.retain(|line| !is_mine(line));
         }
         for (key, value) in [
             ("filename", Value::from(self.blacklist_file.to_string_lossy())),

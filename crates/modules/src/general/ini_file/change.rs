@@ -108,6 +108,7 @@ impl Spelling {
     }
 
     /// The value of a line that sets an option (`Some(None)`: the bare word); `None` for other lines.
+    #[expect(clippy::option_option, reason = "no line, a bare word and a value are three things")]
     fn read<'a>(&self, line: &'a str, option: &str) -> Option<Option<&'a str>> {
         let blank = [' ', '\t'];
         let line = line.trim_start_matches(blank);
