@@ -1,6 +1,7 @@
 //! Modules of `community.general`.
 
 pub(crate) mod alternatives;
+pub(crate) mod archive;
 pub(crate) mod capabilities;
 pub(crate) mod git_config;
 pub(crate) mod ini_file;

@@ -115,6 +115,7 @@ modules! {
     "mysql_user" in "community.mysql" => crate::mysql::mysql_user::MysqlUser,
     "mysql_variables" in "community.mysql" => crate::mysql::mysql_variables::MysqlVariables,
     "alternatives" in "community.general" => crate::general::alternatives::Alternatives,
+    "archive" in "community.general" => crate::general::archive::Archive,
     "capabilities" in "community.general" => crate::general::capabilities::Capabilities,
     "git_config" in "community.general" => crate::general::git_config::GitConfig,
     "git_config_info" in "community.general" => crate::general::git_config::GitConfigInfo,

@@ -1,7 +1,7 @@
 //! `unarchive`: unpacks an archive. Every entry is looked at before the first is written: an archive that would leave its
 //! destination is refused whole.
 
-mod entries;
+pub(crate) mod entries;
 mod plan;
 #[cfg(test)]
 mod tests;

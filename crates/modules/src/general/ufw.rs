@@ -242,7 +242,7 @@ impl Module for Ufw {
         let mut rules = (Vec::new(), Vec::new());
         if let Some(rule) = self.rule {
             let words = self.words(rule, host)?;
-            rules = self.rehearse(host, &words)?;
+            rules = rehearse(host, &words)?;
             if rules.0 != rules.1 {
                 commands.push(words);
             }
@@ -369,26 +369,22 @@ impl Ufw {
         }
         Ok(Some(number.max(1)))
     }
+}
 
-    /// The rules now, and as they would be: ufw itself is asked, and prints the files that it would write.
-    fn rehearse(
-        &self,
-        host: &dyn Probe,
-        words: &[String],
-    ) -> Result<(Vec<String>, Vec<String>), Failure> {
-        let first = "--dry-run".to_owned();
-        let told = tool::told(host, &call([first].into_iter().chain(words.iter().cloned())))?;
-        let (mut before, mut after) = (Vec::new(), Vec::new());
-        let owned = |list: Vec<&str>| list.into_iter().map(str::to_owned).collect::<Vec<_>>();
-        for part in told.split("*filter").skip(1) {
-            let is_ipv6 = part.contains(":ufw6-user-input");
-            let file = if is_ipv6 { "user6.rules" } else { "user.rules" };
-            for folder in ["/etc/ufw", "/lib/ufw", "/var/lib/ufw"] {
-                let bytes = host.read(&Path::new(folder).join(file), LIMIT)?.unwrap_or_default();
-                before.extend(owned(tuples(&String::from_utf8_lossy(&bytes))));
-            }
-            after.extend(owned(tuples(part)));
+/// The rules now, and as they would be: ufw itself is asked, and prints the files that it would write.
+fn rehearse(host: &dyn Probe, words: &[String]) -> Result<(Vec<String>, Vec<String>), Failure> {
+    let first = "--dry-run".to_owned();
+    let told = tool::told(host, &call([first].into_iter().chain(words.iter().cloned())))?;
+    let (mut before, mut after) = (Vec::new(), Vec::new());
+    let owned = |list: Vec<&str>| list.into_iter().map(str::to_owned).collect::<Vec<_>>();
+    for part in told.split("*filter").skip(1) {
+        let is_ipv6 = part.contains(":ufw6-user-input");
+        let file = if is_ipv6 { "user6.rules" } else { "user.rules" };
+        for folder in ["/etc/ufw", "/lib/ufw", "/var/lib/ufw"] {
+            let bytes = host.read(&Path::new(folder).join(file), LIMIT)?.unwrap_or_default();
+            before.extend(owned(tuples(&String::from_utf8_lossy(&bytes))));
         }
-        Ok((before, after))
+        after.extend(owned(tuples(part)));
     }
+    Ok((before, after))
 }

@@ -10,19 +10,19 @@ use crate::contract::Failure;
 
 /// An entry of an archive.
 #[derive(Debug, Clone)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// As the archive names it.
-    pub(super) path: PathBuf,
-    pub(super) kind: Kind,
+    pub(crate) path: PathBuf,
+    pub(crate) kind: Kind,
     /// Without setuid, setgid and sticky bits.
-    pub(super) mode: Option<u32>,
+    pub(crate) mode: Option<u32>,
     /// Seconds since 1970.
-    pub(super) mtime: u64,
+    pub(crate) mtime: u64,
 }
 
 /// What it is. Devices, FIFOs and sockets are refused while reading.
 #[derive(Debug, Clone)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Directory,
     File { size: u64, digest: Option<Digest> },
     Symlink(PathBuf),
@@ -30,7 +30,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) fn word(&self) -> &'static str {
+    pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Directory => "directory",
             Self::File { .. } => "file",
@@ -42,7 +42,7 @@ impl Kind {
 
 impl Entry {
     /// Without its first components; `None` when nothing is left.
-    pub(super) fn stripped(mut self, count: usize) -> Option<Self> {
+    pub(crate) fn stripped(mut self, count: usize) -> Option<Self> {
         let strip = |path: &Path| {
             path.components()
                 .filter(|part| *part != std::path::Component::CurDir)
@@ -59,7 +59,7 @@ impl Entry {
 
 /// The formats that are known, by their first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub(crate) enum Format {
     Tar,
     Gzip,
     Bzip2,
@@ -69,7 +69,7 @@ pub(super) enum Format {
 }
 
 impl Format {
-    pub(super) fn of(reader: &mut dyn Read, src: &Path) -> Result<Self, Failure> {
+    pub(crate) fn of(reader: &mut dyn Read, src: &Path) -> Result<Self, Failure> {
         let mut head = Vec::new();
         reader
             .take(512)
@@ -97,7 +97,7 @@ impl Format {
     }
 
     /// Ansible's name of what handles it.
-    pub(super) fn handler(self) -> &'static str {
+    pub(crate) fn handler(self) -> &'static str {
         match self {
             Self::Tar => "TarArchive",
             Self::Gzip => "TgzArchive",
@@ -126,21 +126,26 @@ fn is_tar(head: &[u8]) -> bool {
 
 type Visit<'v> = dyn FnMut(Entry, &mut dyn Read) -> Result<(), Failure> + 'v;
 
+/// What is packed, unpacked: of one file, or a tar archive.
+pub(crate) fn decoded(reader: Box<dyn Read>, format: Format) -> Result<Box<dyn Read>, Failure> {
+    Ok(match format {
+        Format::Gzip => Box::new(flate2::read::MultiGzDecoder::new(reader)),
+        Format::Bzip2 => Box::new(bzip2::read::MultiBzDecoder::new(reader)),
+        Format::Xz => Box::new(liblzma::read::XzDecoder::new_multi_decoder(reader)),
+        Format::Zstd => Box::new(zstd::Decoder::new(reader).map_err(|error| damaged(&error))?),
+        Format::Tar | Format::Zip => reader,
+    })
+}
+
 /// Visits all entries with their content.
-pub(super) fn each_entry(
+pub(crate) fn each_entry(
     reader: Box<dyn Read>,
     format: Format,
     visit: &mut Visit<'_>,
 ) -> Result<(), Failure> {
     match format {
-        Format::Tar => each_of_tar(reader, visit),
-        Format::Gzip => each_of_tar(flate2::read::MultiGzDecoder::new(reader), visit),
-        Format::Bzip2 => each_of_tar(bzip2::read::MultiBzDecoder::new(reader), visit),
-        Format::Xz => each_of_tar(liblzma::read::XzDecoder::new_multi_decoder(reader), visit),
-        Format::Zstd => {
-            each_of_tar(zstd::Decoder::new(reader).map_err(|error| damaged(&error))?, visit)
-        }
         Format::Zip => each_of_zip(reader, visit),
+        _ => each_of_tar(decoded(reader, format)?, visit),
     }
 }
 
