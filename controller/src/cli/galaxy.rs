@@ -22,7 +22,9 @@ use crate::terminal;
 #[command(after_help = "Examples:
   muster galaxy role install -r requirements.yml   install roles that a file names
   muster galaxy collection build                   pack the collection of this directory
-  muster galaxy collection install ns-name-1.0.0.tar.gz")]
+  muster galaxy collection install community.general:>=9.0.0
+  muster galaxy collection download -r requirements.yml
+                                                   for hosts without a network")]
 pub(crate) struct GalaxyArgs {
     #[command(subcommand)]
     kind: Kind,
@@ -68,7 +70,25 @@ impl ServerArgs {
     /// The server that was named, else the first of the configuration.
     fn client(&self, set: &Configuration) -> Result<Client, CliError> {
         let names = set.list("GALAXY_SERVER_LIST")?;
-        let name = self.server.as_ref().or(names.first()).filter(|name| names.contains(name));
+        self.client_of(set, self.server.as_ref().or(names.first()), &names)
+    }
+
+    /// The server that was named, else all of the configuration.
+    fn clients(&self, set: &Configuration) -> Result<Vec<Client>, CliError> {
+        let names = set.list("GALAXY_SERVER_LIST")?;
+        if self.server.is_some() || names.is_empty() {
+            return Ok(vec![self.client(set)?]);
+        }
+        names.iter().map(|name| self.client_of(set, Some(name), &names)).collect()
+    }
+
+    fn client_of(
+        &self,
+        set: &Configuration,
+        name: Option<&String>,
+        names: &[String],
+    ) -> Result<Client, CliError> {
+        let name = name.filter(|name| names.contains(name));
         let option = |key| {
             name.and_then(|name| set.galaxy_option(name, key)).map(|(text, _)| text.to_owned())
         };
@@ -125,7 +145,8 @@ pub(crate) async fn galaxy(
     let settings = Settings::resolve(environment, std::path::Path::new(""))?;
     settings.warnings.iter().for_each(|warning| terminal::complain("WARNING", warning));
     let work = move || match args.kind {
-        Kind::Role { action } | Kind::Plain(action) => action.run(&settings),
+        Kind::Role { action } => action.run(&settings, false),
+        Kind::Plain(action) => action.run(&settings, true),
         Kind::Collection { action } => action.run(&settings),
     };
     let done = tokio::task::spawn_blocking(work).await;

@@ -1,12 +1,20 @@
 //! Collections that are installed: finding, checking and installing them from archives.
 
+mod install;
+mod release;
+mod solve;
+mod wanted;
+
 use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 
 use crate::document::text_of;
 use crate::skeleton::is_name;
-use crate::{Error, Result, archive, build};
+use crate::{Error, Range, Result, Version, archive, build};
+
+pub use install::{Collections, How};
+pub use wanted::Wanted;
 
 /// An installed collection.
 #[derive(Debug, Clone)]
@@ -115,8 +123,57 @@ pub fn verify(directory: &Path) -> Result<Verified> {
     Ok(verified)
 }
 
+/// A version of a collection that could be installed, or is.
+#[derive(Debug, Clone)]
+struct Candidate {
+    name: String,
+    version: Version,
+    dependencies: Vec<(String, Range)>,
+}
+
+impl Candidate {
+    /// By the `collection_info` of a manifest, whose place is told.
+    fn of(info: &Json, place: &str) -> Result<Self> {
+        let get = |key| text_of(info, key).unwrap_or_default();
+        let (namespace, name) = (get("namespace"), get("name"));
+        if !is_name(&namespace) || !is_name(&name) {
+            return Err(Error::failed(format!(
+                "'{place}' says that it is '{namespace}.{name}', which is no name of a collection"
+            )));
+        }
+        Ok(Self {
+            name: format!("{namespace}.{name}"),
+            version: get("version").parse().map_err(Error::failed)?,
+            dependencies: dependencies(&info["dependencies"], place)?,
+        })
+    }
+}
+
+/// Names and ranges of what a collection depends on.
+fn dependencies(map: &Json, place: &str) -> Result<Vec<(String, Range)>> {
+    let entries = map.as_object().into_iter().flatten();
+    entries
+        .map(|(name, range)| {
+            let range = range.as_str().unwrap_or("*");
+            let range = range.parse().map_err(|why| {
+                Error::failed(format!(
+                    "'{place}' depends on {name} in a way that is not clear: {why}"
+                ))
+            })?;
+            match name.split_once('.') {
+                Some((namespace, short)) if is_name(namespace) && is_name(short) => {
+                    Ok((name.clone(), range))
+                }
+                _ => Err(Error::failed(format!(
+                    "'{place}' depends on '{name}', which is no name of a collection"
+                ))),
+            }
+        })
+        .collect()
+}
+
 /// What an archive says that it is, checked as far as one can before it is unpacked.
-fn look(artifact: &Path) -> Result<(String, String)> {
+fn look(artifact: &Path) -> Result<Candidate> {
     let unreadable = |error: std::io::Error| {
         Error::failed(format!(
             "'{}' is no readable collection archive: {error}",
@@ -137,17 +194,7 @@ fn look(artifact: &Path) -> Result<(String, String)> {
                 artifact.display()
             ))
         })?;
-        let info = manifest.get("collection_info").cloned().unwrap_or_default();
-        let get = |key| text_of(&info, key).unwrap_or_default();
-        let (namespace, name) = (get("namespace"), get("name"));
-        if !is_name(&namespace) || !is_name(&name) {
-            return Err(Error::failed(format!(
-                "'{}' says that it is '{namespace}.{name}', which is no name of a collection",
-                artifact.display()
-            )));
-        }
-        get("version").parse::<crate::Version>().map_err(Error::failed)?;
-        return Ok((format!("{namespace}.{name}"), get("version")));
+        return Candidate::of(&manifest["collection_info"], &artifact.display().to_string());
     }
     Err(Error::failed(format!(
         "Collection at '{}' does not contain the required file MANIFEST.json.",
@@ -162,7 +209,8 @@ pub fn install_artifact(
     force: bool,
     talk: &dyn crate::Talk,
 ) -> Result<Option<Found>> {
-    let (name, version) = look(artifact)?;
+    let Candidate { name, version, .. } = look(artifact)?;
+    let version = version.to_string();
     let there = find(root).into_iter().find(|found| found.name == name);
     if there.is_some_and(|found| found.version == version) && !force {
         return Ok(None);

@@ -58,6 +58,22 @@ impl Client {
         Self { agent: config.into(), server }
     }
 
+    /// The server's address.
+    pub(crate) fn url(&self) -> &str {
+        &self.server.url
+    }
+
+    /// The server's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.server.name
+    }
+
+    /// Whether a requirement's `source` means this server.
+    pub(crate) fn is_called(&self, source: &str) -> bool {
+        let plain = |url: &str| url.trim_end_matches('/').to_owned();
+        source == self.server.name || plain(source) == plain(&self.server.url)
+    }
+
     /// The address below which the interface's versions lie.
     pub fn api(&self) -> String {
         let url = self.server.url.trim_end_matches('/');

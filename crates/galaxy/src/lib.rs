@@ -15,10 +15,12 @@ mod skeleton;
 mod version;
 
 pub use build::{Built, build};
-pub use collection::{Found, Verified, find as find_collections, install_artifact, verify};
+pub use collection::{
+    Collections, Found, How, Verified, Wanted, find as find_collections, install_artifact, verify,
+};
 pub use git::Scm;
 pub use http::{Client, Server};
-pub use role::{Install, Installed, Requirement, Roles, requirements};
+pub use role::{Install, Installed, Requirement, Roles, collections_of, requirements};
 pub use skeleton::{init_collection, init_role};
 pub use version::{Range, Version};
 

@@ -7,4 +7,4 @@ mod requirement;
 
 pub use install::{Install, Roles};
 pub use installed::Installed;
-pub use requirement::{Requirement, requirements};
+pub use requirement::{Requirement, collections_of, requirements};

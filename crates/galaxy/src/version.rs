@@ -4,6 +4,8 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
+use pubgrub::Ranges;
+
 /// A semantic version; what stands after `+` does not count.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version {
@@ -129,6 +131,26 @@ fn sign(part: &str) -> (Sign, &str) {
 }
 
 impl Range {
+    /// The same for the resolver.
+    pub(crate) fn versions(&self) -> Ranges<Version> {
+        self.0.iter().fold(Ranges::full(), |all, (sign, named)| {
+            let named = named.clone();
+            all.intersection(&match sign {
+                Sign::Equal => Ranges::singleton(named),
+                Sign::Other => Ranges::singleton(named).complement(),
+                Sign::Less => Ranges::strictly_lower_than(named),
+                Sign::AtMost => Ranges::lower_than(named),
+                Sign::Greater => Ranges::strictly_higher_than(named),
+                Sign::AtLeast => Ranges::higher_than(named),
+            })
+        })
+    }
+
+    /// The versions that it names as they are.
+    pub(crate) fn named(&self) -> impl Iterator<Item = &Version> {
+        self.0.iter().filter(|(sign, _)| *sign == Sign::Equal).map(|(_, version)| version)
+    }
+
     /// Whether a version will do. One before a release does only where it is named or wanted.
     pub fn holds(&self, version: &Version, with_pre: bool) -> bool {
         let is_named = self.0.iter().any(|(sign, named)| *sign == Sign::Equal && named == version);

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Subcommand, ValueEnum};
-use galaxy::Found;
+use clap::{Args, Subcommand, ValueEnum};
+use galaxy::{Collections, Found, How, Wanted};
 use serde_json::{Map, Value as Json, json};
 
 use super::{Screen, ServerArgs, failed, with_given};
@@ -18,6 +18,83 @@ pub(super) enum Format {
     Human,
     Json,
     Yaml,
+}
+
+/// Which collections, and which of their versions.
+#[derive(Debug, Args)]
+pub(super) struct Choice {
+    /// A file that lists collections
+    #[arg(short, long, value_name = "FILE")]
+    requirements_file: Option<PathBuf>,
+    /// Leave out what they depend on
+    #[arg(short, long)]
+    no_deps: bool,
+    /// Take versions before a release
+    #[arg(long)]
+    pre: bool,
+}
+
+impl Choice {
+    fn wanted(&self, words: &[String]) -> Result<Vec<Wanted>, CliError> {
+        match &self.requirements_file {
+            Some(_) if !words.is_empty() => Err(CliError::options(
+                "The positional collection_name arg and --requirements-file are mutually exclusive.",
+            )),
+            Some(file) => of_file(file),
+            None if words.is_empty() => {
+                Err(CliError::failed("You must specify a collection name or a requirements file."))
+            }
+            None => words.iter().map(|word| Wanted::of_word(word).map_err(failed)).collect(),
+        }
+    }
+}
+
+/// The collections that a requirements file names. One that is a plain list names collections.
+fn of_file(file: &Path) -> Result<Vec<Wanted>, CliError> {
+    let entries = galaxy::collections_of(file).map_err(failed)?;
+    let directory = file.parent().unwrap_or(Path::new(""));
+    entries.iter().map(|entry| Wanted::of_entry(entry, directory).map_err(failed)).collect()
+}
+
+/// Installs what a requirements file names into the first of the configured directories.
+pub(super) fn install_listed(
+    file: &Path,
+    how: How,
+    server: &ServerArgs,
+    settings: &Settings,
+) -> Result<(), CliError> {
+    let servers = server.clients(&settings.configuration)?;
+    let root = first_root(&[], settings)?;
+    Collections { servers: &servers, root: &root, talk: &Screen }
+        .install(&of_file(file)?, how)
+        .map_err(failed)
+}
+
+/// Runs look for collections in the configured directories, and beside their playbooks.
+fn warn_of_path(root: &Path, settings: &Settings) {
+    let configured: Vec<_> =
+        settings.collections_path.iter().map(|path| self::root(path.clone())).collect();
+    if configured.iter().any(|path| path == root) {
+        return;
+    }
+    let shown: Vec<_> = configured.iter().map(|path| path.display().to_string()).collect();
+    terminal::complain(
+        "WARNING",
+        &format!(
+            "The specified collections path '{}' is not part of the configured Ansible collections paths '{}'. The \
+             installed collection will not be picked up in an Ansible run, unless within a playbook-adjacent \
+             collections directory.",
+            root.display(),
+            shown.join(":")
+        ),
+    );
+}
+
+/// Where collections are installed.
+fn first_root(given: &[String], settings: &Settings) -> Result<PathBuf, CliError> {
+    let roots = with_given(given, &settings.collections_path)?;
+    let first = roots.into_iter().next().map(root);
+    first.ok_or_else(|| CliError::options("there is no directory for collections"))
 }
 
 #[derive(Debug, Subcommand)]
@@ -49,17 +126,47 @@ pub(super) enum Action {
         #[command(flatten)]
         server: ServerArgs,
     },
-    /// Install collections from archives
+    /// Install collections from a server, archives, directories, addresses and repositories
+    #[command(after_help = "Examples:
+  muster galaxy collection install community.general
+  muster galaxy collection install 'community.general:>=9.0.0,<10.0.0'
+  muster galaxy collection install ns-name-1.0.0.tar.gz ./sources/other
+  muster galaxy collection install git+https://example.org/ns/name.git,v1.2.0
+  muster galaxy collection install -r requirements.yml")]
     Install {
-        /// Archives that `build` made
-        #[arg(value_name = "ARCHIVE")]
-        collections: Vec<PathBuf>,
+        /// Names with `:RANGE`, archives, directories, addresses, or repositories (`git+URL#/DIRECTORY,VERSION`)
+        #[arg(value_name = "COLLECTION")]
+        collections: Vec<String>,
+        #[command(flatten)]
+        choice: Choice,
         /// Where collections go
         #[arg(short = 'p', long, value_name = "DIRECTORY")]
         collections_path: Option<String>,
         /// Install again what is there
         #[arg(short, long)]
         force: bool,
+        /// Install again what is there, and what it depends on
+        #[arg(long)]
+        force_with_deps: bool,
+        /// Take newer versions than those that are installed
+        #[arg(short = 'U', long)]
+        upgrade: bool,
+        /// Ask no server
+        #[arg(long)]
+        offline: bool,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Fetch the archives of collections, to be installed elsewhere
+    Download {
+        /// What `install` takes
+        #[arg(value_name = "COLLECTION")]
+        collections: Vec<String>,
+        #[command(flatten)]
+        choice: Choice,
+        /// The directory for the archives and their `requirements.yml`
+        #[arg(short = 'p', long, default_value = "./collections", value_name = "DIRECTORY")]
+        download_path: PathBuf,
         #[command(flatten)]
         server: ServerArgs,
     },
@@ -115,16 +222,35 @@ impl Action {
                     ))?;
                 }
             }
-            Self::Install { collections, collections_path, force, .. } => {
+            Self::Install {
+                collections,
+                choice,
+                collections_path,
+                force,
+                force_with_deps,
+                upgrade,
+                offline,
+                server,
+            } => {
                 let given: Vec<String> = collections_path.into_iter().collect();
-                let target = paths(&given)?.into_iter().next();
-                install(
-                    &collections,
-                    &target.ok_or_else(|| {
-                        CliError::options("there is no directory for collections")
-                    })?,
-                    force,
-                )?;
+                let root = first_root(&given, settings)?;
+                warn_of_path(&root, settings);
+                let servers = match offline {
+                    true => Vec::new(),
+                    false => server.clients(&settings.configuration)?,
+                };
+                let Choice { no_deps, pre, .. } = choice;
+                let how = How { force, force_with_deps, no_deps, upgrade, pre };
+                Collections { servers: &servers, root: &root, talk: &Screen }
+                    .install(&choice.wanted(&collections)?, how)
+                    .map_err(failed)?;
+            }
+            Self::Download { collections, choice, download_path, server } => {
+                let servers = server.clients(&settings.configuration)?;
+                let how = How { no_deps: choice.no_deps, pre: choice.pre, ..How::default() };
+                Collections { servers: &servers, root: Path::new(""), talk: &Screen }
+                    .download(&choice.wanted(&collections)?, how, &download_path)
+                    .map_err(failed)?;
             }
             Self::List { collection, collections_path, format, .. } => {
                 terminal::print(&list(collection.as_deref(), &paths(&collections_path)?, format)?)?;
@@ -155,29 +281,6 @@ fn root(path: PathBuf) -> PathBuf {
     } else {
         path
     }
-}
-
-fn install(archives: &[PathBuf], target: &Path, force: bool) -> Result<(), CliError> {
-    if archives.is_empty() {
-        return Err(CliError::failed("You must specify a collection name or a requirements file."));
-    }
-    terminal::print("Starting galaxy collection install process\n")?;
-    let mut is_nothing = true;
-    for archive in archives {
-        if !archive.is_file() {
-            let text = format!("'{}' is no archive of a collection", archive.display());
-            return Err(CliError::failed(text)
-                .hint("collections are installed from archives that `collection build` made"));
-        }
-        is_nothing &=
-            galaxy::install_artifact(archive, target, force, &Screen).map_err(failed)?.is_none();
-    }
-    if is_nothing {
-        terminal::print(
-            "Nothing to do. All requested collections are already installed. If you want to reinstall them, consider using `--force`.\n",
-        )?;
-    }
-    Ok(())
 }
 
 fn list(wanted: Option<&str>, paths: &[PathBuf], format: Format) -> Result<String, CliError> {

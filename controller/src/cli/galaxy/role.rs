@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use galaxy::{Install, Installed, Requirement, Roles};
+use galaxy::{How, Install, Installed, Requirement, Roles};
 
 use super::{Screen, ServerArgs, failed, with_given};
 use crate::error::CliError;
@@ -82,7 +82,8 @@ pub(super) enum Action {
 }
 
 impl Action {
-    pub(super) fn run(self, settings: &Settings) -> Result<ExitCode, CliError> {
+    /// `both`: roles and collections are asked for in one.
+    pub(super) fn run(self, settings: &Settings, both: bool) -> Result<ExitCode, CliError> {
         let paths = |given: &[String]| with_given(given, &settings.roles_path);
         match self {
             Self::Install {
@@ -96,7 +97,19 @@ impl Action {
                 server,
                 ..
             } => {
-                let wanted = wanted(&roles, role_file.as_deref())?;
+                let both = both && roles_path.is_empty();
+                let (wanted, has_collections) = wanted(&roles, role_file.as_deref())?;
+                if let Some(file) = role_file.filter(|_| has_collections) {
+                    if both {
+                        let how = How { force, force_with_deps, no_deps, ..How::default() };
+                        super::collection::install_listed(&file, how, &server, settings)?;
+                        if wanted.is_empty() {
+                            return Ok(ExitCode::SUCCESS);
+                        }
+                    } else {
+                        warn_of_collections(&file);
+                    }
+                }
                 terminal::print("Starting galaxy role install process\n")?;
                 let client = server.client(&settings.configuration)?;
                 let roles =
@@ -124,35 +137,40 @@ impl Action {
     }
 }
 
-fn wanted(words: &[String], file: Option<&Path>) -> Result<Vec<Requirement>, CliError> {
+/// The roles that are asked for, and whether the file asks for collections, too.
+fn wanted(words: &[String], file: Option<&Path>) -> Result<(Vec<Requirement>, bool), CliError> {
     if words.is_empty() && file.is_none() {
         return Err(CliError::options("- you must specify a user/role name or a roles file"));
     }
-    let mut wanted = match file {
-        None => Vec::new(),
-        Some(file) => {
-            let is_yaml =
-                file.extension().is_some_and(|extension| extension == "yml" || extension == "yaml");
-            if !is_yaml {
-                return Err(CliError::failed(
-                    "Invalid role requirements file, it must end with a .yml or .yaml extension",
-                ));
-            }
-            let (roles, collections) = galaxy::requirements(file).map_err(failed)?;
-            if !collections.is_empty() {
-                let text = format!(
-                    "The requirements file '{}' contains collections which will be ignored. To install them, run 'ansible-galaxy collection install -r'.",
-                    file.display()
-                );
-                terminal::complain("WARNING", &text);
-            }
-            roles
+    let (mut wanted, mut has_collections) = (Vec::new(), false);
+    if let Some(file) = file {
+        let is_yaml =
+            file.extension().is_some_and(|extension| extension == "yml" || extension == "yaml");
+        if !is_yaml {
+            return Err(CliError::failed(
+                "Invalid role requirements file, it must end with a .yml or .yaml extension",
+            ));
         }
-    };
+        let (roles, collections) = galaxy::requirements(file).map_err(failed)?;
+        has_collections = !collections.is_empty();
+        wanted = roles;
+    }
     for word in words {
         wanted.push(Requirement::of_word(word).map_err(failed)?);
     }
-    Ok(wanted)
+    Ok((wanted, has_collections))
+}
+
+fn warn_of_collections(file: &Path) {
+    terminal::complain(
+        "WARNING",
+        &format!(
+            "The requirements file '{}' contains collections which will be ignored. To install these collections run \
+             'ansible-galaxy collection install -r' or to install both at the same time run 'ansible-galaxy install -r' \
+             without a custom install path.",
+            file.display()
+        ),
+    );
 }
 
 fn list(wanted: Option<&str>, paths: &[PathBuf]) -> Result<(), CliError> {

@@ -103,6 +103,20 @@ fn name_of(source: &str) -> String {
     last.strip_suffix(".tar.gz").unwrap_or(last).to_owned()
 }
 
+/// Collections that a requirements file asks for, as they stand there. A plain list is one of collections here.
+pub fn collections_of(path: &Path) -> Result<Vec<Json>> {
+    if !path.is_file() {
+        return Err(Error::failed(format!(
+            "The requirements file '{}' does not exist.",
+            path.display()
+        )));
+    }
+    match document::read(path)? {
+        Json::Array(entries) => Ok(entries),
+        _ => Ok(requirements(path)?.1),
+    }
+}
+
 /// Roles and collections that a requirements file asks for; collections as they stand there.
 pub fn requirements(path: &Path) -> Result<(Vec<Requirement>, Vec<Json>)> {
     let mut roles = Vec::new();
