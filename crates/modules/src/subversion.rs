@@ -98,7 +98,7 @@ impl Module for Subversion {
                 )));
             }
             let words = ["checkout", "--force", "-r", &self.revision, "--", &self.repo, &place];
-            return self.drift(vec![self.command(&words)], None, self.offered(host)?);
+            return Ok(drift(vec![self.command(&words)], None, &self.offered(host)?));
         };
         if !self.update {
             return Ok(Check::InSync);
@@ -183,7 +183,7 @@ impl Subversion {
         if self.checkout {
             let offered = self.offered(host)?;
             let words = ["checkout", "-r", &self.revision, "--", &self.repo, place];
-            return self.drift(vec![self.command(&words)], None, offered);
+            return Ok(drift(vec![self.command(&words)], None, &offered));
         }
         if !self.update {
             result.insert("after".into(), self.offered(host)?.revision.into());
@@ -231,7 +231,7 @@ impl Subversion {
             let after = offered.lines();
             return Ok(Check::Upkeep(Work { commands, before: Some(info), after }));
         }
-        self.drift(commands, Some(info), offered)
+        Ok(drift(commands, Some(info), &offered))
     }
 
     /// Whether the files of the wanted revision are others than those of the working copy's.
@@ -244,15 +244,6 @@ impl Subversion {
             return Ok(!output.stdout.trim_ascii().is_empty());
         }
         Err(tool::failure(&output, ""))
-    }
-
-    fn drift(
-        &self,
-        commands: Vec<Command>,
-        before: Option<Info>,
-        offered: Info,
-    ) -> Result<Check<Work>, Failure> {
-        Ok(Check::Drift(Work { commands, before, after: offered.lines() }))
     }
 
     fn offered(&self, host: &dyn Probe) -> Result<Info, Failure> {
@@ -295,4 +286,8 @@ impl Subversion {
         command.environment.insert("LANGUAGE".to_owned(), "C".to_owned());
         command
     }
+}
+/// What is done where the working copy is not as the repository has it.
+fn drift(commands: Vec<Command>, before: Option<Info>, offered: &Info) -> Check<Work> {
+    Check::Drift(Work { commands, before, after: offered.lines() })
 }

@@ -235,10 +235,8 @@ impl Action {
                 let given: Vec<String> = collections_path.into_iter().collect();
                 let root = first_root(&given, settings)?;
                 warn_of_path(&root, settings);
-                let servers = match offline {
-                    true => Vec::new(),
-                    false => server.clients(&settings.configuration)?,
-                };
+                let servers =
+                    if offline { Vec::new() } else { server.clients(&settings.configuration)? };
                 let Choice { no_deps, pre, .. } = choice;
                 let how = How { force, force_with_deps, no_deps, upgrade, pre };
                 Collections { servers: &servers, root: &root, talk: &Screen }

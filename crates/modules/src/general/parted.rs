@@ -271,7 +271,7 @@ impl Parted {
         let is_logical = self.part_type == Kind::Logical && self.label == Label::Msdos;
         let first = if is_logical { FIRST_LOGICAL } else { 1 };
         let is_free = |number: &u32| disk.is_none_or(|disk| disk.find(*number).is_none());
-        let next = (first..).find(is_free).expect("numbers do not end");
+        let next = (first..=u32::MAX).find(is_free).expect("a disk has fewer partitions");
         if next == number {
             return Ok(());
         }
