@@ -128,6 +128,8 @@ modules! {
     "parted" in "community.general" => crate::general::parted::Parted,
     "lvg" in "community.general" => crate::general::lvg::Lvg,
     "lvol" in "community.general" => crate::general::lvol::Lvol,
+    "seport" in "community.general" => crate::general::seport::Seport,
+    "pacman" in "community.general" => crate::general::pacman::Pacman,
     "npm" in "community.general" => crate::general::npm::Npm,
     "pam_limits" in "community.general" => crate::general::pam_limits::PamLimits,
     "sudoers" in "community.general" => crate::general::sudoers::Sudoers,
