@@ -16,7 +16,7 @@ use nix::fcntl::{Flock, FlockArg};
 
 /// Packages in the tree besides Debian's minimal base. No Python: managed hosts need none.
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,openssh-server,sudo,iproute2,ca-certificates,curl,procps,cron,iptables,\
-    git,tzdata,acl,rsync,subversion,gnupg,mariadb-server,postgresql";
+    git,tzdata,acl,rsync,subversion,gnupg,mariadb-server,postgresql,make,locales,libcap2-bin,parted";
 /// Of those packages, the services that a host starts only when a test says so.
 const AT_REST: [&str; 3] = ["mariadb.service", "postgresql.service", "rsync.service"];
 const MIRROR: &str = "http://deb.debian.org/debian";

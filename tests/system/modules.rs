@@ -22,7 +22,13 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("ansible.posix.seboolean", "needs SELinux"),
     ("ansible.posix.selinux", "needs SELinux"),
     ("community.docker.", "needs an engine and images"),
+    ("community.general.lvg", "needs the device mapper"),
+    ("community.general.lvol", "needs the device mapper"),
+    ("community.general.modprobe", "a container loads no modules into the kernel"),
     ("community.general.npm", "needs Node"),
+    ("community.general.pacman", "another family of systems"),
+    ("community.general.seport", "needs SELinux"),
+    ("community.general.ufw", "needs ufw, which is written in Python"),
     ("community.rabbitmq.", "needs RabbitMQ"),
     ("muster.internal.external_module", "no module of its own: what runs the others"),
 ];
