@@ -1,8 +1,10 @@
 //! Modules of `community.general`.
 
 pub(crate) mod alternatives;
+pub(crate) mod apk;
 pub(crate) mod archive;
 pub(crate) mod capabilities;
+pub(crate) mod composer;
 pub(crate) mod filesystem;
 pub(crate) mod git_config;
 pub(crate) mod ini_file;

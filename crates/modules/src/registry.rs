@@ -130,6 +130,8 @@ modules! {
     "lvol" in "community.general" => crate::general::lvol::Lvol,
     "seport" in "community.general" => crate::general::seport::Seport,
     "pacman" in "community.general" => crate::general::pacman::Pacman,
+    "composer" in "community.general" => crate::general::composer::Composer,
+    "apk" in "community.general" => crate::general::apk::Apk,
     "npm" in "community.general" => crate::general::npm::Npm,
     "pam_limits" in "community.general" => crate::general::pam_limits::PamLimits,
     "sudoers" in "community.general" => crate::general::sudoers::Sudoers,
