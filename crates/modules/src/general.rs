@@ -23,3 +23,4 @@ pub(crate) mod seport;
 pub(crate) mod sudoers;
 pub(crate) mod timezone;
 pub(crate) mod ufw;
+pub(crate) mod zypper;

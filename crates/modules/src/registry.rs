@@ -132,6 +132,7 @@ modules! {
     "pacman" in "community.general" => crate::general::pacman::Pacman,
     "composer" in "community.general" => crate::general::composer::Composer,
     "apk" in "community.general" => crate::general::apk::Apk,
+    "zypper" in "community.general" => crate::general::zypper::Zypper,
     "npm" in "community.general" => crate::general::npm::Npm,
     "pam_limits" in "community.general" => crate::general::pam_limits::PamLimits,
     "sudoers" in "community.general" => crate::general::sudoers::Sudoers,
