@@ -22,6 +22,8 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("ansible.posix.seboolean", "needs SELinux"),
     ("ansible.posix.selinux", "needs SELinux"),
     ("community.docker.", "needs an engine and images"),
+    ("community.general.apk", "another family of systems"),
+    ("community.general.composer", "needs PHP"),
     ("community.general.lvg", "needs the device mapper"),
     ("community.general.lvol", "needs the device mapper"),
     ("community.general.modprobe", "a container loads no modules into the kernel"),
@@ -29,6 +31,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("community.general.pacman", "another family of systems"),
     ("community.general.seport", "needs SELinux"),
     ("community.general.ufw", "needs ufw, which is written in Python"),
+    ("community.general.zypper", "another family of systems"),
     ("community.rabbitmq.", "needs RabbitMQ"),
     ("muster.internal.external_module", "no module of its own: what runs the others"),
 ];
