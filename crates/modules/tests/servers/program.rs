@@ -158,9 +158,20 @@ fn must(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// How long a server may take to start.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// `PostgreSQL` listens before it answers; `pg_ctl` looks for this word, too.
+fn await_word(word: &str, file: &Path) {
+    let begun = Instant::now();
+    while !std::fs::read_to_string(file).is_ok_and(|text| text.contains(word)) {
+        assert!(begun.elapsed() < PATIENCE, "{} never says `{word}`", file.display());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 /// Waits until a server listens.
 fn await_socket(socket: &Path, child: &mut Child) {
-    const PATIENCE: Duration = Duration::from_mins(1);
     let begun = Instant::now();
     while std::os::unix::net::UnixStream::connect(socket).is_err() {
         if let Ok(Some(status)) = child.try_wait() {
@@ -240,6 +251,7 @@ pub(crate) fn postgresql() -> Option<Server> {
         .spawn()
         .expect("started");
     await_socket(&at(".s.PGSQL.5432"), &mut child);
+    await_word("ready", &at("data/postmaster.pid"));
     let login = json!({ "login_unix_socket": directory.path() });
     let environment = programs.environment();
     Some(Server { child, login: object(login), environment, directory })
