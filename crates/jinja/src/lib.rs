@@ -10,7 +10,6 @@ mod ast;
 mod check;
 mod compile;
 mod controller;
-mod crypt;
 mod environment;
 mod error;
 mod eval;

@@ -4,12 +4,12 @@ use bcrypt::Version;
 
 use super::PLAIN;
 use crate::args::Args;
-use crate::crypt::{self, ALPHABET};
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::eval::Scope;
 use crate::filters::Random;
 use crate::value::Value;
+use crypt::ALPHABET;
 
 /// bcrypt's alphabet, which is crypt's in another order.
 const BCRYPT: &[u8; 64] = b"./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
@@ -150,7 +150,7 @@ impl Scheme {
         }
         self.check_size(salt.len())?;
         match self {
-            Self::Md5 => Ok(format!("$1${salt}${}", crypt::md5(secret, salt.as_bytes()))),
+            Self::Md5 => Ok(format!("$1${salt}${}", crypt::md5(secret, salt.as_bytes(), "$1$"))),
             Self::Bcrypt => bcrypt_hash(secret, salt, rounds.unwrap_or(12), ident),
             Self::Sha256 => {
                 let rounds = self.rounds(rounds.unwrap_or(535_000))?;

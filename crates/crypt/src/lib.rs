@@ -1,11 +1,14 @@
-//! crypt(3): the hashes that `/etc/shadow` keeps. SHA-crypt and MD5-crypt are here, bcrypt is a crate's.
+//! crypt(3): the hashes of passwords that `/etc/shadow` and web servers keep. SHA-crypt and MD5-crypt are here, bcrypt is a
+//! crate's. Knows nothing of templates, modules and files.
 
+mod entry;
+
+pub use entry::{Scheme, Unknown, verify};
 use md5::Md5;
 use sha2::{Digest, Sha256, Sha512};
 
 /// The alphabet of crypt(3).
-pub(crate) const ALPHABET: &[u8; 64] =
-    b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+pub const ALPHABET: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// The order in which the bytes of a digest are written, three at a time.
 const SHA512_ORDER: [usize; 63] = [
@@ -21,19 +24,19 @@ const SHA256_ORDER: [usize; 30] = [
 const MD5_ORDER: [usize; 15] = [0, 6, 12, 1, 7, 13, 2, 8, 14, 3, 9, 15, 4, 10, 5];
 
 /// The hash of `$5$`.
-pub(crate) fn sha256(key: &[u8], salt: &[u8], rounds: u32) -> String {
+pub fn sha256(key: &[u8], salt: &[u8], rounds: u32) -> String {
     encoded(&sha_crypt::<Sha256>(key, salt, rounds), &SHA256_ORDER)
 }
 
 /// The hash of `$6$`.
-pub(crate) fn sha512(key: &[u8], salt: &[u8], rounds: u32) -> String {
+pub fn sha512(key: &[u8], salt: &[u8], rounds: u32) -> String {
     encoded(&sha_crypt::<Sha512>(key, salt, rounds), &SHA512_ORDER)
 }
 
-/// The hash of `$1$`, by Poul-Henning Kamp.
-pub(crate) fn md5(key: &[u8], salt: &[u8]) -> String {
+/// The hash of `$1$`, by Poul-Henning Kamp; Apache's variant has the magic `$apr1$`.
+pub fn md5(key: &[u8], salt: &[u8], magic: &str) -> String {
     let first = Md5::new().chain_update(key).chain_update(salt).chain_update(key).finalize();
-    let mut digest = Md5::new().chain_update(key).chain_update(b"$1$").chain_update(salt);
+    let mut digest = Md5::new().chain_update(key).chain_update(magic).chain_update(salt);
     digest.update(repeated(&first, key.len()));
     let mut count = key.len();
     while count > 0 {
