@@ -38,8 +38,17 @@ pub fn program(name: &str) -> Command {
 pub fn expect(command: &mut Command, code: i32) -> String {
     let output = command.output().expect("the program starts");
     let text = text(&output);
-    assert_eq!(output.status.code(), Some(code), "{command:?}\n{text}");
+    assert_eq!(output.status.code(), Some(code), "{}\n{command:?}\n{text}", said(&text));
     text
+}
+
+/// What a run said of its failures, first: reports of failed tests are cut at their ends.
+fn said(text: &str) -> String {
+    let failure = |line: &&str| {
+        ["fatal:", "failed:", "ERROR", "error:"].iter().any(|mark| line.contains(mark))
+    };
+    let lines = text.lines().filter(failure).chain(text.lines().rev().take(5));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Standard output followed by standard error.
