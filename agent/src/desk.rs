@@ -304,7 +304,7 @@ impl Clerk {
             Arc::clone(&self.outbox),
             self.events.clone(),
         );
-        let spawned = std::thread::Builder::new().name("plan".to_owned()).spawn(move || {
+        let begun = executor::begin_on_a_thread(move || {
             let step_to_run = &plan.steps[step];
             let module = &step_to_run.module;
             tracing::debug!(plan = %id, step, module, ?manner, "step begins");
@@ -315,7 +315,7 @@ impl Clerk {
             // The desk is gone when the program ends.
             let _ = events.send(Event::StepEnded { plan: id, step, outcome: Box::new(outcome) });
         });
-        if let Err(error) = spawned {
+        if let Err(error) = begun {
             let outcome = Outcome::failed(format!("cannot start a thread for the step: {error}"));
             let event = Event::StepEnded { plan: id, step, outcome: Box::new(outcome) };
             // To ourselves: it is heard after what is being carried out now.

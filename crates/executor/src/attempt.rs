@@ -10,8 +10,8 @@ use model::{Outcome, OutputStream, Step, Verdict};
 use serde::{Deserialize, Serialize};
 use system::{BlobSource, OutputSink};
 
-use crate::Cancel;
 use crate::live::Live;
+use crate::{Cancel, threads};
 
 /// How often live output is passed on and a cancellation is looked for.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
@@ -66,16 +66,16 @@ pub(crate) fn attempt(
         },
     };
     let (sender, receiver) = mpsc::channel();
-    let spawned = {
+    let begun = {
         let (runner, step) = (Arc::clone(runner), step.clone());
-        std::thread::Builder::new().name(format!("step {}", step.module)).spawn(move || {
+        threads::begin(move || {
             let outcome = catch_unwind(AssertUnwindSafe(|| runner(&step, &context)))
                 .unwrap_or_else(|panic| bug(&step, panic.as_ref()));
             // The receiver is gone only when the step was given up.
             let _ = sender.send(outcome);
         })
     };
-    if let Err(error) = spawned {
+    if let Err(error) = begun {
         return Outcome::failed(format!("cannot start a thread for the step: {error}"));
     }
     let pass = |pieces: Vec<(OutputStream, Vec<u8>)>| {

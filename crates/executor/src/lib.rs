@@ -19,6 +19,7 @@ mod live;
 mod program;
 mod python;
 mod remote_blobs;
+mod threads;
 mod worker;
 mod workers;
 
@@ -29,4 +30,5 @@ pub use attempt::{Context, Manner, Runner};
 pub use cancel::Cancel;
 pub use executor::{Executor, gather_facts, goes_on_after};
 pub use program::{Program, WORKER, is_worker};
+pub use threads::begin as begin_on_a_thread;
 pub use worker::{take_standard_streams, worker_main};
