@@ -68,7 +68,7 @@ impl Curve {
     }
 
     /// The uncompressed public point of a secret number; an error: it is no key on this curve.
-    fn point(self, scalar: &[u8]) -> Result<Vec<u8>, Error> {
+    pub(crate) fn point(self, scalar: &[u8]) -> Result<Vec<u8>, Error> {
         let odd = |_| Error::new("the number is no key on its curve");
         macro_rules! point {
             ($curve:ident) => {
@@ -270,14 +270,19 @@ impl Key {
     fn of_sec1(der: &[u8], curve: Option<Curve>) -> Result<Self, Error> {
         let mut reader = Reader::new(der).expect(tag::SEQUENCE)?.inside();
         reader.expect(tag::INTEGER)?;
-        let scalar = reader.expect(tag::OCTET_STRING)?.content.to_vec();
+        let scalar = reader.expect(tag::OCTET_STRING)?.content;
         let named = reader.optional(0xa0)?.map(|item| Curve::of_oid(item.content)).transpose()?;
         let curve = named.or(curve).ok_or_else(|| Error::new("the key does not say its curve"))?;
+        Self::ec(curve, scalar)
+    }
+
+    /// The key on a curve with this secret number.
+    pub(crate) fn ec(curve: Curve, scalar: &[u8]) -> Result<Self, Error> {
         let length = curve.bits().div_ceil(8);
         if scalar.len() > length {
             return Err(Error::new("the number is too long for its curve"));
         }
-        let scalar = asn1::join(&[vec![0; length - scalar.len()], scalar]);
+        let scalar = asn1::join(&[&vec![0; length - scalar.len()], scalar]);
         curve.point(&scalar)?;
         Ok(Self::Ec(curve, scalar))
     }
@@ -302,7 +307,7 @@ impl Key {
     }
 
     /// The traditional encoding with its label, for the families that have one.
-    fn traditional(&self) -> Option<(&'static str, Vec<u8>)> {
+    pub(crate) fn traditional(&self) -> Option<(&'static str, Vec<u8>)> {
         match self {
             Self::Rsa(key) => {
                 let der = key.to_pkcs1_der().expect("a valid key has an encoding");

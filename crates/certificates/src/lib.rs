@@ -5,6 +5,7 @@ mod certificate;
 mod extension;
 mod key;
 mod names;
+pub mod openssh;
 mod pem;
 mod request;
 mod signing;

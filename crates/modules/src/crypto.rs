@@ -4,6 +4,7 @@
 mod material;
 mod product;
 
+pub(crate) mod openssh_keypair;
 pub(crate) mod openssl_csr;
 pub(crate) mod openssl_privatekey;
 pub(crate) mod openssl_publickey;

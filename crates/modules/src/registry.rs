@@ -149,6 +149,7 @@ modules! {
     "postgresql_query" in "community.postgresql" => crate::postgresql::postgresql_query::PostgresqlQuery,
     "postgresql_schema" in "community.postgresql" => crate::postgresql::postgresql_schema::PostgresqlSchema,
     "postgresql_user" in "community.postgresql" => crate::postgresql::postgresql_user::PostgresqlUser,
+    "openssh_keypair" in "community.crypto" => crate::crypto::openssh_keypair::OpensshKeypair,
     "openssl_csr" in "community.crypto" => crate::crypto::openssl_csr::OpensslCsr,
     "openssl_privatekey" in "community.crypto" => crate::crypto::openssl_privatekey::OpensslPrivatekey,
     "openssl_publickey" in "community.crypto" => crate::crypto::openssl_publickey::OpensslPublickey,

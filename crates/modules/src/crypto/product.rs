@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use certificates::{Format, Key, Kind};
+use certificates::{Format, Key, Kind, openssh};
 use model::{Args, Diff, Secret};
 use serde_json::Value;
 use system::{Attributes, FileKind, Probe, System, WriteFile};
@@ -24,20 +24,25 @@ pub(crate) enum New {
     Bytes(Secret<Vec<u8>>),
     /// A key that is made when it is time.
     Key { kind: Kind, format: Format, passphrase: Option<Secret<String>> },
+    /// The same as OpenSSH writes it.
+    SshKey { kind: Kind, comment: String, passphrase: Option<Secret<String>> },
 }
 
 impl New {
     fn bytes(self) -> Result<Vec<u8>, Failure> {
-        match self {
-            Self::Bytes(bytes) => Ok(bytes.reveal().clone()),
-            Self::Key { kind, format, passphrase } => {
-                let failed = |error| Failure::new(format!("Error while generating key: {error}"));
-                let key = Key::generate(kind).map_err(failed)?;
-                let passphrase = passphrase.as_ref().map(|text| text.reveal().as_bytes());
-                key.write(format, passphrase).map_err(failed)
-            }
-        }
+        let made = match &self {
+            Self::Bytes(bytes) => return Ok(bytes.reveal().clone()),
+            Self::Key { kind, format, passphrase } => Key::generate(*kind)
+                .and_then(|key| key.write(*format, revealed(passphrase.as_ref()))),
+            Self::SshKey { kind, comment, passphrase } => Key::generate(*kind)
+                .and_then(|key| openssh::write(&key, comment, revealed(passphrase.as_ref()))),
+        };
+        made.map_err(|error| Failure::new(format!("Error while generating key: {error}")))
     }
+}
+
+fn revealed(passphrase: Option<&Secret<String>>) -> Option<&[u8]> {
+    passphrase.map(|text| text.reveal().as_bytes())
 }
 
 /// What has to be done to a file.
