@@ -6,7 +6,8 @@ use std::sync::Arc;
 use engine::Options;
 use jinja::Value;
 use language::{
-    Files, Inventory, InventoryOptions, Loader, Memory, Playbook, Source, Sources, Unlocked, Vars,
+    Collections, Files, Inventory, InventoryOptions, Loader, Memory, Playbook, Source, Sources,
+    Unlocked, Vars,
 };
 use vault::Keyring;
 use yaml::{Diagnostic, SourceFile};
@@ -60,9 +61,10 @@ pub(crate) fn load(wanted: Wanted, settings: &Settings) -> Result<Content, CliEr
         warnings.append(&mut inventory.notes);
     }
     let rejected = plugin_filters::rejected(&settings.configuration)?;
+    let collections = Arc::new(Collections::new(source.clone(), &collections_path(settings)));
     let loader = Loader::new(source.clone())
         .with_roles_path(settings.roles_path.clone())
-        .with_collections_path(collections_path(settings))
+        .with_collections(collections)
         .with_module_path(settings.module_path.clone())
         .with_module_utils_path(settings.module_utils.clone())
         .with_actions(actions().into_iter().filter(|name| !rejected.contains(name)))
@@ -71,12 +73,21 @@ pub(crate) fn load(wanted: Wanted, settings: &Settings) -> Result<Content, CliEr
         .with_extra_vars(extra);
     let mut loaded = Vec::new();
     for path in &playbooks {
-        if !source.is_file(path) {
-            let what = if source.is_dir(path) { "is not a file" } else { "could not be found" };
+        let of_collection = || {
+            let name = path.to_string_lossy();
+            loader.playbook_files(&name).into_iter().find(|path| source.is_file(path))
+        };
+        let path = if source.is_file(path) {
+            path.clone()
+        } else {
+            of_collection().unwrap_or_else(|| path.clone())
+        };
+        if !source.is_file(&path) {
+            let what = if source.is_dir(&path) { "is not a file" } else { "could not be found" };
             return Err(CliError::failed(format!("the playbook: {} {what}", path.display())));
         }
         // Places and `playbook_dir` are absolute, as in Ansible.
-        let path = std::path::absolute(path).map_err(|error| {
+        let path = std::path::absolute(&path).map_err(|error| {
             CliError::failed(format!("cannot tell the directory of {}: {error}", path.display()))
         })?;
         let directory = path.parent().unwrap_or(Path::new(""));
@@ -86,6 +97,9 @@ pub(crate) fn load(wanted: Wanted, settings: &Settings) -> Result<Content, CliEr
     warnings.append(&mut inventory.warnings);
     warnings.extend(check_hosts(&inventory, &pattern, options.limit.as_deref(), settings)?);
     warnings.extend(loader.take_warnings().iter().map(shown));
+    for text in loader.take_deprecations().iter().filter(|_| settings.display.deprecations) {
+        crate::terminal::complain("DEPRECATION WARNING", text);
+    }
     let loader = Arc::new(loader);
     let configuration = settings.configuration.clone();
     Ok(Content { playbooks: loaded, inventory, loader, options, configuration, vault, warnings })

@@ -30,7 +30,7 @@ mod wait_for_connection;
 use std::sync::Arc;
 
 use jinja::{Error, ErrorKind, Templar, Value};
-use language::{Scope, Vars};
+use language::{Loader, Scope, Vars, canonical_action};
 use model::{Args, HostName, Outcome};
 
 use crate::loops::LoopItem;
@@ -161,8 +161,12 @@ fn takes_text(action: &str) -> bool {
 }
 
 /// The arguments of a task, rendered. `assert` and `debug` keep their expressions as text.
-pub(crate) fn arguments(planned: &Planned, templar: &Templar<'_>) -> Attempt<Vars> {
-    finalized(planned, templar).map_err(|error| {
+pub(crate) fn arguments(
+    planned: &Planned,
+    templar: &Templar<'_>,
+    loader: &Loader,
+) -> Attempt<Vars> {
+    finalized(planned, templar, loader).map_err(|error| {
         let action = &planned.task.action;
         let collection = if action.name.contains('.') { "" } else { "ansible.builtin." };
         error.purpose(
@@ -172,9 +176,9 @@ pub(crate) fn arguments(planned: &Planned, templar: &Templar<'_>) -> Attempt<Var
     })
 }
 
-fn finalized(planned: &Planned, templar: &Templar<'_>) -> Attempt<Vars> {
+fn finalized(planned: &Planned, templar: &Templar<'_>, loader: &Loader) -> Attempt<Vars> {
     let action = &planned.task.action;
-    let mut args = module_defaults(planned, templar)?;
+    let mut args = module_defaults(planned, templar, loader)?;
     if let Some(raw) = &action.args_template {
         args.extend(dict(&templar.resolve(raw)?, "args")?);
     }
@@ -207,22 +211,52 @@ fn argument(name: &str, raw: &Value, templar: &Templar<'_>) -> Attempt<Value> {
     })
 }
 
-fn module_defaults(planned: &Planned, templar: &Templar<'_>) -> Attempt<Vars> {
+fn module_defaults(planned: &Planned, templar: &Templar<'_>, loader: &Loader) -> Attempt<Vars> {
     let action = &planned.task.action;
     let long = format!("ansible.builtin.{}", action.name);
-    defaults_of(planned, templar, &[&*action.name, &long, &action.written])
+    let legacy = format!("ansible.legacy.{}", action.name);
+    let mut names: Vec<&str> = action.trail.iter().map(|name| &**name).collect();
+    names.extend([&*action.written, &*action.name]);
+    if !action.name.contains('.') {
+        names.push(&legacy);
+        if !action.full().starts_with("ansible.legacy.") {
+            names.push(&long);
+        }
+    }
+    defaults_of(planned, templar, loader, &names)
 }
 
-/// The play's defaults for a module, by the first of its names that has some.
-fn defaults_of(planned: &Planned, templar: &Templar<'_>, names: &[&str]) -> Attempt<Vars> {
-    let mut args = Vars::new();
+/// The play's defaults for a module: those of groups that one of its names is in, below those of its names. What is
+/// written further inside takes the place of the same entry further outside.
+fn defaults_of(
+    planned: &Planned,
+    templar: &Templar<'_>,
+    loader: &Loader,
+    names: &[&str],
+) -> Attempt<Vars> {
+    let mut entries = Vars::new();
     for raw in planned.gathered(|common| &common.module_defaults) {
-        let defaults = templar.resolve(raw)?;
-        for name in names {
-            if let Some(found) = defaults.get(name) {
-                args.extend(dict(&found, "module_defaults")?);
-                break;
-            }
+        entries.extend(dict(&templar.resolve(raw)?, "module_defaults")?);
+    }
+    let mut args = Vars::new();
+    for (key, defaults) in &entries {
+        let Some(group) = key.strip_prefix("group/") else { continue };
+        let members = loader.action_group(group).map_err(|error| failure(error.message()))?;
+        let members = members.ok_or_else(|| {
+            let collection = if group.contains('.') { "" } else { "ansible.builtin." };
+            failure(format!(
+                "Error loading module_defaults: could not resolve the module_defaults group {collection}{group}"
+            ))
+        })?;
+        if members.iter().any(|member| names.contains(&canonical_action(member))) {
+            args.extend(dict(defaults, "module_defaults")?);
+        }
+    }
+    let mut seen: Vec<&str> = Vec::new();
+    for name in names {
+        if let Some(found) = entries.get(*name).filter(|_| !seen.contains(name)) {
+            args.extend(dict(found, "module_defaults")?);
+            seen.push(name);
         }
     }
     Ok(args)
@@ -253,7 +287,7 @@ pub(crate) fn prepare(call: &Call<'_>) -> Attempt<Prepared> {
     let name = &*call.planned.task.action.name;
     match ACTIONS.iter().find(|(action, _)| *action == name) {
         Some((_, action)) => action(call),
-        None => match call.world.loader.module_file(&call.planned.task.action.written) {
+        None => match call.world.loader.module_file(call.planned.task.action.full()) {
             Some(path) => external::run(call, &path),
             None => Ok(module(call.json_args()?, name)),
         },

@@ -74,6 +74,7 @@ pub(crate) fn place(playbook: &Path, including: &Planned) -> Place {
     place.role = including.role.as_ref().map(|played| played.role.path.clone());
     place.file.clone_from(&including.task.file);
     place.is_handler = including.handler.is_some();
+    place.collections = including.task.collections.clone();
     place
 }
 

@@ -107,9 +107,10 @@ impl Foreign {
         };
         let installation = Surroundings::of_process().find();
         let module_utils = loader.module_utils();
+        let collections = loader.collections().roots();
         let places = Places {
             module_utils: &module_utils,
-            collections: loader.collections_path(),
+            collections: &collections,
             installation: installation.as_ref(),
         };
         match places.package(&name_of(loader, file), text) {

@@ -91,15 +91,9 @@ impl PlayScope {
         let name = &played.role.name;
         vars.insert("ansible_role_name".into(), Value::from(&**name));
         vars.insert("role_path".into(), path(&absolute(&played.role.path)));
-        match name.rsplitn(3, '.').collect::<Vec<_>>()[..] {
-            [short, collection, namespace] if played.role.is_in_collection() => {
-                let collection = format!("{namespace}.{collection}");
-                vars.insert("role_name".into(), Value::from(short));
-                vars.insert("ansible_collection_name".into(), Value::from(&*collection));
-            }
-            _ => {
-                vars.insert("role_name".into(), Value::from(&**name));
-            }
+        vars.insert("role_name".into(), Value::from(played.role.short_name()));
+        if let Some(collection) = &played.role.collection {
+            vars.insert("ansible_collection_name".into(), Value::from(&**collection));
         }
         let parents: Vec<&PlayedRole> = played
             .lineage()

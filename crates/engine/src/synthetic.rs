@@ -39,11 +39,13 @@ fn task(play: &Play, common: Common, action: &str, args: Vars, free_form: Option
         action: Action {
             name: action.into(),
             written: written.into(),
+            trail: Vec::new(),
             span: play.span.clone(),
             args,
             free_form,
             args_template: None,
         },
+        collections: Arc::default(),
         register: None,
         r#loop: None,
         loop_control: LoopControl::default(),

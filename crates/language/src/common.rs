@@ -34,7 +34,7 @@ impl Common {
             "port" => self.port = field.number()?,
             "debugger" => self.debugger = field.text()?,
             "module_defaults" => self.module_defaults = field.mappings()?,
-            "collections" => self.collections = field.any()?,
+            "collections" => self.collections = field.collections()?,
             "delegate_to" => self.delegate_to = field.text()?,
             "delegate_facts" => self.delegate_facts = field.boolean()?,
             "notify" => self.notify = field.texts()?,

@@ -118,6 +118,20 @@ impl<'a> Field<'a> {
         self.list(Self::text)
     }
 
+    /// Names of collections: a list, or text with commas between them.
+    pub(crate) fn collections(&self) -> Result<Option<Value>> {
+        let names = self.list(|item| match &item.value.value {
+            NodeValue::Str { .. } => item.text(),
+            NodeValue::Null => Ok(None),
+            _ => Err(Diagnostic::error(format!(
+                "Keyword 'collections' items must be of type 'str', not {}.",
+                item.value.kind()
+            ))
+            .at(&item.value.span)),
+        })?;
+        Ok(if self.value.is_null() { None } else { Some(Value::list(names)) })
+    }
+
     /// Conditions: texts and booleans.
     pub(crate) fn conditions(&self) -> Result<Vec<Value>> {
         self.list(|item| match &item.value.value {

@@ -3,6 +3,7 @@
 //! Knows nothing of the network or of hosts' state; files come through the `Source` trait.
 
 mod arguments;
+mod collections;
 mod common;
 mod extra_vars;
 mod field;
@@ -18,6 +19,7 @@ mod tree;
 mod value;
 mod variables;
 
+pub use collections::{Collections, Trail, VersionMismatch};
 pub use extra_vars::extra_vars;
 pub use inventory::{
     Format, Group, GroupNames, Host, Inventory, InventoryOptions, Listing, Mismatch, Precedence,

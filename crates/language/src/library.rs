@@ -72,7 +72,7 @@ impl Library {
     pub(crate) fn find_below(
         &self,
         source: &dyn Source,
-        directories: &[PathBuf],
+        directory: &Path,
         full: &str,
         module: &str,
     ) -> Option<PathBuf> {
@@ -86,8 +86,7 @@ impl Library {
         }
         let name = parts.pop().unwrap_or_default();
         let inner: PathBuf = parts.iter().collect();
-        let directories: Vec<_> = directories.iter().map(|root| root.join(&inner)).collect();
-        let found = in_directories(source, &directories, name);
+        let found = in_directories(source, [&directory.join(&inner)], name);
         learnt.found.insert(full.to_owned(), found.clone());
         found
     }
@@ -136,7 +135,7 @@ mod tests {
         let library = Library::default();
         let find = |full: &str, module: &str| {
             library
-                .find_below(&source, &[plugins.into()], full, module)
+                .find_below(&source, Path::new(plugins), full, module)
                 .map(|path| path.display().to_string())
         };
         assert_eq!(find("a.b.m", "m"), Some(files[0].clone()));

@@ -10,16 +10,17 @@ use jinja::{Disk, Environment, Templar, Value};
 use yaml::{Diagnostic, NodeValue, Result, Span};
 
 use crate::library::Library;
+use crate::names::canonical_action;
 use crate::reader::Reader;
 use crate::source::read_document;
 use crate::value::vars_from_node;
-use crate::{Item, Layer, Level, Playbook, Role, Scope, Source, Vars};
+use crate::{Collections, Item, Layer, Level, Playbook, Role, Scope, Source, Trail, Vars};
 
 /// Reads the files of the language into trees.
 pub struct Loader {
     pub(crate) source: Arc<dyn Source>,
     pub(crate) roles_path: Vec<PathBuf>,
-    pub(crate) collections_path: Vec<PathBuf>,
+    pub(crate) collections: Arc<Collections>,
     pub(crate) actions: Vec<Arc<str>>,
     pub(crate) library: Library,
     extra_vars: Arc<Layer>,
@@ -53,6 +54,8 @@ pub struct Place {
     pub is_handler: bool,
     /// Variables that are known here.
     pub scope: Scope,
+    /// The collections in which short names are searched.
+    pub collections: Arc<[Arc<str>]>,
     /// The files whose imports led here, to find circles.
     pub(crate) trail: Vec<PathBuf>,
 }
@@ -84,9 +87,9 @@ impl Loader {
     /// A loader without search paths and extra variables.
     pub fn new(source: Arc<dyn Source>) -> Self {
         Self {
+            collections: Arc::new(Collections::new(source.clone(), &[])),
             source,
             roles_path: Vec::new(),
-            collections_path: Vec::new(),
             actions: Vec::new(),
             library: Library::default(),
             extra_vars: Arc::new(Layer::new(Level::ExtraVars, "extra vars", Vars::new())),
@@ -111,9 +114,9 @@ impl Loader {
         Self { roles_path, ..self }
     }
 
-    /// Directories that hold `ansible_collections` (`ANSIBLE_COLLECTIONS_PATH`).
-    pub fn with_collections_path(self, collections_path: Vec<PathBuf>) -> Self {
-        Self { collections_path, ..self }
+    /// The collections of this machine (`ANSIBLE_COLLECTIONS_PATH`).
+    pub fn with_collections(self, collections: Arc<Collections>) -> Self {
+        Self { collections, ..self }
     }
 
     /// The canonical names of all actions and modules: others are refused while reading, with the nearest spelling.
@@ -124,7 +127,7 @@ impl Loader {
 
     /// Whether there is an action or module of that name, among those of [`Self::with_actions`].
     pub fn has_action(&self, name: &str) -> bool {
-        let name = crate::names::canonical_action(name);
+        let name = canonical_action(name);
         self.actions.iter().any(|known| **known == *name)
     }
 
@@ -145,39 +148,75 @@ impl Loader {
         self.library.module_utils()
     }
 
-    /// Directories that hold `ansible_collections`.
-    pub fn collections_path(&self) -> &[PathBuf] {
-        &self.collections_path
+    /// The collections of this machine.
+    pub fn collections(&self) -> &Arc<Collections> {
+        &self.collections
     }
 
     /// The collection that a file lies in, as `NAMESPACE.NAME`.
     pub fn collection_of(&self, path: &Path) -> Option<String> {
-        let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();
-        let at = parts.iter().rposition(|part| part == "ansible_collections")?;
-        match &parts[at + 1..] {
-            [namespace, name, _, ..] => Some(format!("{namespace}.{name}")),
-            _ => None,
+        crate::collections::of_path(path)
+    }
+
+    /// Where the name of an action leads: searched in `collections`, then where it was moved to.
+    pub fn resolve_action(&self, written: &str, searched: &[Arc<str>]) -> Result<Trail> {
+        let is_core = |name: &str| canonical_action(name) != name;
+        if is_core(written) || written.contains("{{") {
+            return Ok(Trail::of(written));
         }
+        if crate::collections::split(written).is_some() {
+            return self.trail(written);
+        }
+        for collection in searched.iter().filter(|_| !written.contains('.')) {
+            let full = format!("{collection}.{written}");
+            if is_core(&full) {
+                if self.has_action(written) || self.module_file(written).is_some() {
+                    break;
+                }
+                continue;
+            }
+            let trail = self.trail(&full)?;
+            if self.is_there(trail.end()) {
+                return Ok(trail);
+            }
+        }
+        Ok(Trail::of(written))
+    }
+
+    /// Where a full name leads, as a module or as an action.
+    fn trail(&self, full: &str) -> Result<Trail> {
+        let trail = self.collections.follow("modules", full)?;
+        if trail.names.len() > 1 || self.is_there(full) {
+            return Ok(trail);
+        }
+        self.collections.follow("action", full)
+    }
+
+    fn is_there(&self, name: &str) -> bool {
+        self.has_action(name) || self.module_file(name).is_some()
+    }
+
+    /// The full names of the actions in a group of `module_defaults`; `None`: there is no such group.
+    pub fn action_group(&self, name: &str) -> Result<Option<Vec<String>>> {
+        crate::routing::group(name, &self.actions).map_or_else(
+            || if name.contains('.') { self.collections.group(name) } else { Ok(None) },
+            |known| Ok(Some(known)),
+        )
     }
 
     /// The file of a module that came with the content, by the name as written in a task: one that has the name of a
     /// module of ours takes its place, unless the task says `ansible.builtin`.
     pub fn module_file(&self, written: &str) -> Option<PathBuf> {
         let name = written.strip_prefix("ansible.legacy.").unwrap_or(written);
-        let mut parts = name.splitn(3, '.');
-        let (Some(namespace), Some(collection), Some(module)) =
-            (parts.next(), parts.next(), parts.next())
-        else {
+        let Some((collection, module)) = crate::collections::split(name) else {
             let own = self.library.find(&*self.source, name);
             return own.or_else(|| self.module_file(&crate::routing::routed(name)?));
         };
         if self.actions.iter().any(|known| **known == *name) {
             return None;
         }
-        let inside = format!("ansible_collections/{namespace}/{collection}/plugins/modules");
-        let directories: Vec<_> =
-            self.collections_path.iter().map(|root| root.join(&inside)).collect();
-        self.library.find_below(&*self.source, &directories, name, module)
+        let directory = self.collections.directory(collection)?.join("plugins").join("modules");
+        self.library.find_below(&*self.source, &directory, name, module)
     }
 
     /// Variables of the command line, for templates in static imports.
@@ -188,8 +227,17 @@ impl Loader {
 
     /// A playbook with everything that it imports statically. `playbook_dir` and all places are relative if its path is.
     pub fn playbook(&self, path: &Path) -> Result<Playbook> {
-        self.library.learn(&*self.source, &directory_of(path));
+        self.learn(&directory_of(path));
         Ok(Playbook { path: path.to_owned(), plays: Reader::of_playbook(self, path).plays()? })
+    }
+
+    /// Where a playbook of a collection may be (`NAMESPACE.NAME.PLAYBOOK`, with or without its ending).
+    pub fn playbook_files(&self, name: &str) -> Vec<PathBuf> {
+        let Some((collection, inner)) = crate::collections::split(name) else { return Vec::new() };
+        let Some(directory) = self.collections.directory(collection) else { return Vec::new() };
+        let inner = inner.strip_suffix(".yml").or(inner.strip_suffix(".yaml")).unwrap_or(inner);
+        let path = directory.join("playbooks").join(inner.split('.').collect::<PathBuf>());
+        ["yml", "yaml"].map(|ending| path.with_extension(ending)).to_vec()
     }
 
     /// The tasks of an included file: `name` as written, found from `place`. Errors point at `at`.
@@ -214,7 +262,20 @@ impl Loader {
 
     /// Warnings collected since the last call: duplicate keys and the like.
     pub fn take_warnings(&self) -> Vec<Diagnostic> {
-        std::mem::take(&mut self.warnings.lock().unwrap_or_else(PoisonError::into_inner))
+        let own =
+            std::mem::take(&mut *self.warnings.lock().unwrap_or_else(PoisonError::into_inner));
+        own.into_iter().chain(self.collections.take_warnings()).collect()
+    }
+
+    /// What was used and will not be possible for ever, collected since the last call.
+    pub fn take_deprecations(&self) -> Vec<String> {
+        self.collections.take_deprecations()
+    }
+
+    /// Takes in what lies beside a playbook.
+    pub(crate) fn learn(&self, playbook_dir: &Path) {
+        self.library.learn(&*self.source, playbook_dir);
+        self.collections.learn(playbook_dir);
     }
 
     pub(crate) fn document(&self, path: &Path) -> Result<yaml::Node> {
@@ -236,7 +297,7 @@ impl Loader {
 
     /// The directory of a role, by name.
     pub fn find_role(&self, name: &str, place: &Place) -> Result<PathBuf> {
-        Reader::new(self, place.clone()).find_role(name)
+        Reader::new(self, place.clone()).find_role(name).map(|found| found.path)
     }
 
     /// A value whose templates see only what is known without hosts: extra variables and those of the place.
@@ -263,7 +324,13 @@ impl Loader {
 impl Place {
     /// The place of a playbook file's own content.
     pub fn of_playbook(path: &Path) -> Self {
-        Self { playbook_dir: directory_of(path), file: path.to_owned(), ..Self::default() }
+        let own = crate::collections::of_path(path).into_iter().map(Arc::from);
+        Self {
+            playbook_dir: directory_of(path),
+            file: path.to_owned(),
+            collections: own.collect(),
+            ..Self::default()
+        }
     }
 
     /// `playbook_dir`, `role_path` and `role_name`: known without hosts.
@@ -275,6 +342,17 @@ impl Place {
             vars.insert("role_name".into(), text(Path::new(role.file_name().unwrap_or_default())));
         }
         Arc::new(Layer::new(Level::Magic, "static import", vars))
+    }
+
+    /// The same place with the collections that keywords name.
+    #[must_use]
+    pub(crate) fn searching(self, common: &crate::Common) -> Self {
+        let Some(names) = &common.collections else { return self };
+        let default = crate::collections::of_path(&self.file).map(Arc::from);
+        let default = default.filter(|_| self.role.is_none());
+        let names: indexmap::IndexSet<Arc<str>> =
+            default.into_iter().chain(names_of(Some(names))).collect();
+        Self { collections: names.into_iter().collect(), ..self }
     }
 
     /// The same place in another file.
@@ -289,6 +367,13 @@ impl Place {
         let layer = Arc::new(Layer::new(level, source, vars.clone()));
         Self { scope: self.scope.with(layer), ..self.clone() }
     }
+}
+
+/// The names of the keyword `collections`.
+pub(crate) fn names_of(value: Option<&Value>) -> Vec<Arc<str>> {
+    let list = value.and_then(Value::as_list).map(jinja::List::snapshot).unwrap_or_default();
+    let words = list.iter().filter_map(|name| name.as_str()).flat_map(|text| text.split(','));
+    words.map(str::trim).filter(|word| !word.is_empty()).map(Arc::from).collect()
 }
 
 /// The directory of a file; empty for a bare name, which joins to bare names again.

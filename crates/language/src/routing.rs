@@ -229,6 +229,47 @@ pub(crate) fn routed(name: &str) -> Option<String> {
     })
 }
 
+/// Groups of `module_defaults` that ansible-core names, and the collection that each leads to.
+const GROUPS: &[(&str, &str)] = &[
+    ("acme", "community.crypto"),
+    ("aws", "amazon.aws"),
+    ("azure", "azure.azcollection"),
+    ("cpm", "wti.remote"),
+    ("docker", "community.docker"),
+    ("gcp", "google.cloud"),
+    ("k8s", "kubernetes.core"),
+    ("os", "openstack.cloud"),
+    ("ovirt", "ovirt.ovirt"),
+    ("vmware", "community.vmware"),
+];
+
+/// Groups of collections whose modules are ours, and what the names in them begin with.
+const OUR_GROUPS: &[(&str, &str, &str)] = &[
+    ("community.crypto", "acme", "acme_"),
+    ("community.docker", "docker", "docker_"),
+    ("community.postgresql", "postgresql", "postgresql_"),
+];
+
+/// The actions of a group that is known without its collection; `None` for others.
+pub(crate) fn group(name: &str, ours: &[std::sync::Arc<str>]) -> Option<Vec<String>> {
+    let short = name.strip_prefix("ansible.builtin.").unwrap_or(name);
+    let (collection, group) = match GROUPS.iter().find(|(known, _)| *known == short) {
+        Some((group, collection)) => (*collection, *group),
+        None => {
+            let (collection, inner) = crate::collections::split(name)?;
+            OUR_GROUPS
+                .iter()
+                .find(|(known, group, _)| *known == collection && *group == inner)
+                .map(|(collection, group, _)| (*collection, *group))?
+        }
+    };
+    let begins =
+        OUR_GROUPS.iter().find(|(known, inner, _)| *known == collection && *inner == group);
+    let Some((_, _, begins)) = begins else { return Some(Vec::new()) };
+    let start = format!("{collection}.{begins}");
+    Some(ours.iter().filter(|name| name.starts_with(&start)).map(ToString::to_string).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

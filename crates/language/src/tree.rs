@@ -96,8 +96,10 @@ pub struct Play {
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the fields are the parts of a role")]
 pub struct Role {
-    /// The name as written, e.g. `nginx` or `geerlingguy.docker`.
+    /// The name as written, e.g. `nginx` or `geerlingguy.docker`; the full one if a collection brings it.
     pub name: Arc<str>,
+    /// The collection that brings it.
+    pub collection: Option<Arc<str>>,
     /// The role's directory.
     pub path: PathBuf,
     /// Keywords written beside the role's name (`when`, `tags`, `become`, `vars`...).
@@ -120,9 +122,17 @@ pub struct Role {
 }
 
 impl Role {
-    /// Whether a collection brings it.
-    pub fn is_in_collection(&self) -> bool {
-        self.path.components().any(|part| part.as_os_str() == "ansible_collections")
+    /// The name without that of its collection.
+    pub fn short_name(&self) -> &str {
+        let prefix = self.collection.as_deref().and_then(|it| self.name.strip_prefix(it));
+        prefix.and_then(|rest| rest.strip_prefix('.')).unwrap_or(&self.name)
+    }
+}
+
+impl Action {
+    /// The name that finds its file.
+    pub fn full(&self) -> &str {
+        self.trail.last().unwrap_or(&self.written)
     }
 }
 
@@ -156,6 +166,8 @@ pub struct Task {
     /// The file that holds it; its directory is searched first for files and includes.
     pub file: PathBuf,
     pub action: Action,
+    /// The collections in which short names of what it includes are searched.
+    pub collections: Arc<[Arc<str>]>,
     pub register: Option<Value>,
     pub r#loop: Option<Loop>,
     pub loop_control: LoopControl,
@@ -177,6 +189,9 @@ pub struct Action {
     pub name: Arc<str>,
     /// The name as written.
     pub written: Arc<str>,
+    /// The full names that led to it: as written or found in a collection, then each that it was moved to. The last one
+    /// finds its file.
+    pub trail: Vec<Arc<str>>,
     /// Where the name is written.
     pub span: Span,
     /// The arguments: those of the mapping or of `key=value` text, with `args:` below them.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use engine::Foreign;
-use language::{Files, Loader, canonical_action};
+use language::{Collections, Files, Loader, canonical_action};
 
 use super::scan::Project;
 use crate::content;
@@ -49,10 +49,11 @@ impl Judge {
         let collections =
             project.collections.iter().cloned().chain(content::collections_path(settings));
         let actions = content::actions();
+        let collections = Collections::new(Arc::new(Files), &collections.collect::<Vec<_>>());
         let loader = Loader::new(Arc::new(Files))
             .with_module_path(libraries)
             .with_module_utils_path(utils)
-            .with_collections_path(collections.collect())
+            .with_collections(Arc::new(collections))
             .with_actions(actions.iter().map(String::as_str));
         Self { loader, actions, known: RefCell::default() }
     }

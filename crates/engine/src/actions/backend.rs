@@ -69,7 +69,7 @@ fn run(call: &Call<'_>, name: &'static str, fact: &str, managers: &[&str]) -> At
 fn defaults_for(call: &Call<'_>, manager: &str) -> Attempt<Args> {
     let short = manager.rsplit('.').next().unwrap_or(manager);
     let names = [short, &format!("ansible.builtin.{short}"), &format!("ansible.legacy.{short}")];
-    let defaults = defaults_of(call.planned, call.templar, &names)?;
+    let defaults = defaults_of(call.planned, call.templar, &call.world.loader, &names)?;
     defaults.iter().map(|(name, value)| Ok((name.to_string(), value.to_json()?))).collect()
 }
 

@@ -122,7 +122,7 @@ fn python_module(call: &Call<'_>, path: &Path, written: &str, text: &str) -> Att
         file: path,
         module: &module,
         module_utils: loader.module_utils(),
-        collections: loader.collections_path().to_vec(),
+        collections: loader.collections().roots(),
     };
     let digest = call
         .world

@@ -252,7 +252,10 @@ impl Batch<'_> {
         let name = self.own_name(planned, host).unwrap_or_default();
         let task = &planned.task;
         let args = self.with_templar(planned, host, |templar| {
-            let args = crate::actions::arguments(planned, templar).unwrap_or_default();
+            let args = {
+                let loader = &self.world.loader;
+                crate::actions::arguments(planned, templar, loader).unwrap_or_default()
+            };
             args.iter()
                 .filter_map(|(name, value)| Some((name.to_string(), value.to_json().ok()?)))
                 .collect::<model::Args>()

@@ -83,7 +83,7 @@ impl HostTask<'_> {
         keywords.check_modes()?;
         work.delegated_facts = work.delegated.is_some()
             && keywords.flag("delegate_facts", |c| c.delegate_facts.as_ref())?.unwrap_or(false);
-        let args = actions::arguments(self.planned, templar)?;
+        let args = actions::arguments(self.planned, templar, &self.cx.world.loader)?;
         let call = Call {
             world: &self.cx.world,
             planned: self.planned,
@@ -164,7 +164,10 @@ pub(super) fn with_action(cx: &TaskCx, host: &HostName) -> Attempt<TaskCx> {
     let name = Value::trusted(&*planned.task.action.name, None);
     let name = templar.resolve(&name)?.to_string();
     let mut task = (*planned.task).clone();
-    task.action.name = name.strip_prefix("ansible.builtin.").unwrap_or(&name).into();
+    let trail = cx.world.loader.resolve_action(&name, &task.collections);
+    let trail = trail.map_err(|error| actions::failure(error.message()))?;
+    task.action.name = language::canonical_action(trail.end()).into();
+    task.action.trail = trail.names;
     task.action.written = name.as_str().into();
     Ok(TaskCx {
         world: cx.world.clone(),

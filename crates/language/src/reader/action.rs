@@ -116,8 +116,10 @@ impl Reader<'_> {
 
     /// An action without arguments. Its name must be known, if names are.
     fn empty(&self, written: &str, span: &Span) -> Result<Action> {
-        let moved = self.moved(written);
-        let name = moved.as_deref().unwrap_or(canonical_action(written));
+        let found = self.loader.resolve_action(written, &self.place.collections);
+        let mut trail = found.map_err(|error| error.at(span))?;
+        trail.names.extend(self.moved(trail.end()).map(Arc::from));
+        let name = canonical_action(trail.end());
         if name == "include" {
             return Err(Diagnostic::error("`include` does not exist any more").at(span).hint(
                 "`include_tasks` reads the file for each host, `import_tasks` once and before",
@@ -138,8 +140,10 @@ impl Reader<'_> {
                 (None, None) => error,
             });
         }
+        self.loader.collections.deprecate(&trail);
         Ok(Action {
             name: name.into(),
+            trail: trail.names,
             written: written.into(),
             span: span.clone(),
             args: Vars::new(),
@@ -158,7 +162,10 @@ impl Reader<'_> {
 
     /// Whether an action of that name is known. Without a list of names none is.
     pub(super) fn knows_action(&self, name: &str) -> bool {
-        let name = canonical_action(name);
+        let found = self.loader.resolve_action(name, &self.place.collections);
+        // What is gone is known too: the reason is told where it is used.
+        let Ok(trail) = found else { return true };
+        let name = canonical_action(trail.end());
         self.loader.actions.iter().any(|known| **known == *name)
             || FREE_FORM.contains(&name)
             || COMMANDS.contains(&name)

@@ -17,6 +17,7 @@ impl Reader<'_> {
     pub(super) fn validation(
         &self,
         request: &RoleRequest,
+        (name, collection): (&str, Option<&str>),
         path: &Path,
         at: Option<&Span>,
     ) -> Result<Option<Item>> {
@@ -34,15 +35,12 @@ impl Reader<'_> {
             Some(options) => value_from_node(options)?,
             None => Value::dict(Map::new()),
         };
-        let mut name = format!("Validating arguments against arg spec '{entry}'");
+        let mut title = format!("Validating arguments against arg spec '{entry}'");
         if let Some(text) = spec.get("short_description").and_then(Node::as_str) {
-            name = format!("{name} - {text}");
+            title = format!("{title} - {text}");
         }
-        let whole = request.name.rsplit('/').next().unwrap_or_default();
-        let is_in_collection =
-            path.components().any(|part| part.as_os_str() == "ansible_collections");
-        let short = whole.rsplit('.').next().filter(|_| is_in_collection);
-        let role = short.unwrap_or(whole);
+        let short = collection.and_then(|it| name.strip_prefix(it)?.strip_prefix('.'));
+        let role = short.unwrap_or(name);
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let context = [
             ("type", "role"),
@@ -62,7 +60,7 @@ impl Reader<'_> {
         ]);
         task.common = Arc::new(Common {
             span: Some(spec.span.clone()),
-            name: Some(name.into()),
+            name: Some(title.into()),
             tags: vec!["always".into()],
             ..Common::default()
         });

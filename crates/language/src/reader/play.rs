@@ -72,7 +72,7 @@ impl Reader<'_> {
         };
         let trail = self.entering(path, Some(&file.span))?.place.trail;
         let place = Place { trail, scope: place.scope, ..Place::of_playbook(path) };
-        self.loader.library.learn(&*self.loader.source, &place.playbook_dir);
+        self.loader.learn(&place.playbook_dir);
         let plays = Reader::new(self.loader, place).plays()?;
         Ok(plays.into_iter().map(|play| Arc::new(imported(&play, &common))).collect())
     }
@@ -80,14 +80,7 @@ impl Reader<'_> {
     /// Where an imported playbook may be: beside this one, or in a collection (`namespace.collection.playbook`).
     fn playbook_files(&self, name: &str) -> Vec<PathBuf> {
         let mut paths = vec![super::directory_of(&self.place.file).join(name)];
-        if let [namespace, collection, playbook] = name.split('.').collect::<Vec<_>>()[..] {
-            for root in self.collection_roots() {
-                let playbooks = root.join(namespace).join(collection).join("playbooks");
-                paths.extend(
-                    ["yml", "yaml"].map(|ending| playbooks.join(format!("{playbook}.{ending}"))),
-                );
-            }
-        }
+        paths.extend(self.loader.playbook_files(name));
         paths
     }
 
@@ -133,13 +126,33 @@ impl Reader<'_> {
         }
         // Roles may bring modules that the tasks use.
         content.sort_by_key(|field| field.name != "roles");
-        let place = self.place.knowing(Level::PlayVars, "play", &common.vars);
+        let place = self.place.knowing(Level::PlayVars, "play", &common.vars).searching(&common);
+        if common.collections.is_some() {
+            self.warn_of_missing(&place.collections);
+        }
         let reader = Reader::new(self.loader, place);
         for field in content {
             reader.content(&mut play, &field)?;
         }
         play.common = Arc::new(common);
         Ok(play)
+    }
+
+    /// Tells of collections that a play searches and nobody installed, unless their modules are ours.
+    fn warn_of_missing(&self, collections: &[Arc<str>]) {
+        let is_ours = |collection: &str| {
+            matches!(collection, "ansible.builtin" | "ansible.legacy")
+                || self.loader.actions.iter().any(|name| {
+                    crate::collections::split(name).is_some_and(|(whole, _)| whole == collection)
+                })
+        };
+        for collection in collections {
+            if !is_ours(collection) && self.loader.collections.directory(collection).is_none() {
+                self.loader.collections.warn(Diagnostic::warning(format!(
+                    "the collection '{collection}' that `collections` names is not installed"
+                )));
+            }
+        }
     }
 
     /// The parts of a play that hold tasks and roles: read last, because they see the play's variables.

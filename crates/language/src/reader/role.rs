@@ -90,12 +90,17 @@ impl Reader<'_> {
     /// A role with its dependencies, for one use.
     pub(crate) fn role(&self, request: &RoleRequest) -> Result<Arc<Role>> {
         let at = request.span.as_ref();
-        let path = self.find_role(&request.name).map_err(|error| point(error, at))?;
+        let FoundRole { path, name, collection } =
+            self.find_role(&request.name).map_err(|error| point(error, at))?;
         self.loader.library.learn(&*self.loader.source, &path);
-        let own = Reader::new(
-            self.loader,
-            Place { role: Some(path.clone()), is_handler: false, ..self.place.clone() },
-        );
+        let searched = self.searched_by_role(&path, collection.as_ref(), at)?;
+        let place = Place {
+            role: Some(path.clone()),
+            is_handler: false,
+            collections: searched,
+            ..self.place.clone()
+        };
+        let own = Reader::new(self.loader, place);
         let meta = own.meta(&path, at)?;
         let defaults = own.role_vars(&path, "defaults", request.defaults_from.as_deref(), at)?;
         let vars = own.role_vars(&path, "vars", request.vars_from.as_deref(), at)?;
@@ -107,10 +112,12 @@ impl Reader<'_> {
         let own = Reader::new(self.loader, place);
         let mut tasks = own.role_tasks(&path, "tasks", request.tasks_from.as_deref(), at)?;
         if request.rolespec_validate.unwrap_or(true) {
-            tasks.splice(0..0, own.validation(request, &path, at)?);
+            let role = (&*name, collection.as_deref());
+            tasks.splice(0..0, own.validation(request, role, &path, at)?);
         }
         Ok(Arc::new(Role {
-            name: request.name.rsplit('/').next().unwrap_or_default().into(),
+            name,
+            collection,
             common: request.common.clone(),
             params: request.params.clone(),
             defaults,
@@ -132,27 +139,69 @@ impl Reader<'_> {
         }))
     }
 
-    /// The directories that hold the namespaces of collections: beside the playbook, then the path of collections.
-    pub(super) fn collection_roots(&self) -> impl Iterator<Item = PathBuf> {
-        let adjacent = self.place.playbook_dir.join("collections");
-        let roots = std::iter::once(adjacent).chain(self.loader.collections_path.iter().cloned());
-        roots.map(|root| root.join("ansible_collections"))
+    /// Where a role searches short names: its own collection, then those of its `meta/main.yml`.
+    fn searched_by_role(
+        &self,
+        path: &Path,
+        own: Option<&Arc<str>>,
+        at: Option<&yaml::Span>,
+    ) -> Result<Arc<[Arc<str>]>> {
+        let mut searched: IndexSet<Arc<str>> = own.into_iter().cloned().collect();
+        if let Some(file) = self.role_file(path, "meta", "main") {
+            let node = self.loader.document(&file).map_err(|error| point(error, at))?;
+            let entries = node.as_map().unwrap_or_default();
+            if let Some(pair) = entries.iter().find(|(key, _)| key.as_str() == Some("collections"))
+            {
+                let names = Field::new(pair, On::Role)?.collections()?;
+                searched.extend(crate::loader::names_of(names.as_ref()));
+            }
+        }
+        Ok(searched.into_iter().collect())
     }
 
-    /// The directory of a role: `roles/` beside the playbook, the roles path, beside this role, beside the playbook.
-    pub(crate) fn find_role(&self, name: &str) -> Result<PathBuf> {
+    /// A role of a collection: by its full name, or searched where the content says.
+    fn role_of_collection(&self, name: &str) -> Option<FoundRole> {
+        let found = |collection: &str, inner: &str| {
+            let inside: PathBuf = inner.split('.').collect();
+            let path = self.loader.collections.directory(collection)?.join("roles").join(inside);
+            self.loader.source.is_dir(&path).then(|| FoundRole {
+                path,
+                name: format!("{collection}.{inner}").into(),
+                collection: Some(collection.into()),
+            })
+        };
+        if let Some((collection, inner)) = crate::collections::split(name) {
+            return found(collection, inner);
+        }
+        let is_plain = !name.is_empty() && !name.contains(['/', '.']);
+        let mut searched = self.place.collections.iter().filter(|_| is_plain);
+        searched.find_map(|collection| found(collection, name))
+    }
+
+    /// The role of a name: in a collection, in `roles/` beside the playbook, in the roles path, beside this role, beside
+    /// the playbook.
+    pub(crate) fn find_role(&self, name: &str) -> Result<FoundRole> {
+        if let Some(found) = self.role_of_collection(name) {
+            return Ok(found);
+        }
         let Place { playbook_dir, role, .. } = &self.place;
         let mut paths = Vec::new();
-        if let [namespace, collection, role] = name.split('.').collect::<Vec<_>>()[..] {
-            let in_collection = Path::new(namespace).join(collection).join("roles").join(role);
-            paths.extend(self.collection_roots().map(|root| root.join(&in_collection)));
+        if let Some((collection, inner)) = crate::collections::split(name) {
+            let inside: PathBuf = inner.split('.').collect();
+            let place = Path::new("ansible_collections").join(collection.replace('.', "/"));
+            let roots = self.loader.collections.roots();
+            paths.extend(roots.iter().map(|root| root.join(&place).join("roles").join(&inside)));
         }
         paths.push(playbook_dir.join("roles").join(name));
         paths.extend(self.loader.roles_path.iter().map(|directory| directory.join(name)));
         paths.extend(role.as_ref().and_then(|role| role.parent()).map(|beside| beside.join(name)));
         paths.push(playbook_dir.join(name));
         match paths.iter().find(|path| self.loader.source.is_dir(path)) {
-            Some(path) => Ok(path.clone()),
+            Some(path) => Ok(FoundRole {
+                path: path.clone(),
+                name: name.rsplit('/').next().unwrap_or_default().into(),
+                collection: None,
+            }),
             None => Err(Diagnostic::error(format!(
                 "the role '{name}' was not found in {}",
                 searched(&paths, name)
@@ -300,6 +349,13 @@ fn check_inside(role: &Path, part: &str, from: Option<&str>) -> Result<()> {
         "Failed loading '{from}' for role ({name}) as it is not inside the expected role path: '{}'",
         directory.display()
     )))
+}
+
+/// A role's directory, and whose it is.
+pub(crate) struct FoundRole {
+    pub(crate) path: PathBuf,
+    name: Arc<str>,
+    collection: Option<Arc<str>>,
 }
 
 #[derive(Default)]

@@ -56,8 +56,8 @@ impl Reader<'_> {
                 });
             }
         }
-        let inner =
-            Reader::new(self.loader, self.place.knowing(Level::BlockVars, "block", &common.vars));
+        let place = self.place.knowing(Level::BlockVars, "block", &common.vars);
+        let inner = Reader::new(self.loader, place.searching(&common));
         let section =
             |name: &str| node.get(name).map_or(Ok(Vec::new()), |items| inner.items(items));
         let (body, rescue, always) = (section("block")?, section("rescue")?, section("always")?);
@@ -85,13 +85,15 @@ impl Reader<'_> {
                 },
             }
         }
-        let action = self.only_action(node, &actions)?;
-        task.action = self.action(action, node.get("args"))?;
+        let reader = Reader::new(self.loader, self.place.clone().searching(&common));
+        let action = reader.only_action(node, &actions)?;
+        task.action = reader.action(action, node.get("args"))?;
+        task.collections = reader.place.collections.clone();
         if action.name == "local_action" && common.delegate_to.is_none() {
             common.delegate_to = Some("localhost".into());
         }
         task.common = Arc::new(common);
-        self.expanded(task, fields)
+        reader.expanded(task, fields)
     }
 
     /// The one entry that names the action.
@@ -172,11 +174,13 @@ pub(super) fn empty_task(node: &Node, reader: &Reader<'_>) -> Task {
         action: Action {
             name: "".into(),
             written: "".into(),
+            trail: Vec::new(),
             span: node.span.clone(),
             args: crate::Vars::new(),
             free_form: None,
             args_template: None,
         },
+        collections: reader.place.collections.clone(),
         register: None,
         r#loop: None,
         loop_control: LoopControl::default(),
